@@ -1,0 +1,86 @@
+"""The three ways into the API: Bearer JWT (programs of people), session cookie with CSRF (our pages), machine token.
+
+`auth=PEOPLE` lets in people, `auth=ANYONE_SIGNED_IN` machines too. Who may do what is the role's business,
+a machine's included: it acts as the service user that owns it.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, Final
+
+from allauth.headless.contrib.ninja.security import JWTTokenAuth
+from allauth.idp.oidc.contrib.ninja.security import TokenAuth
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from ninja.security import SessionAuth
+
+from erp_site.core.errors import Denied
+
+from .roles import Permission
+
+#: The one scope of machine tokens: what they may do is decided by the role of their user.
+MACHINE_SCOPE: Final = "api"
+
+
+class JWTAuth(JWTTokenAuth):
+    """`Authorization: Bearer` with the access token of `POST /auth/jwt/login`."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_bearerFormat = "JWT"  # noqa: N815 -- ninja copies openapi_* into the document as they are
+
+
+class CookieAuth(SessionAuth):
+    """The session cookie; changes need the CSRF token in `X-CSRFToken`.
+
+    CSRF is asked only of a call that is signed in by cookie and by nothing else: otherwise a Bearer
+    call with a stray cookie would be refused before the other ways are tried.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if "Authorization" in request.headers or not request.user.is_authenticated:
+            return None
+        return super().__call__(request)
+
+
+class MachineAuth(TokenAuth):
+    """`Authorization: Bearer` with a token of `POST /identity/o/api/token` (client credentials)."""
+
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+
+    def __call__(self, request: HttpRequest) -> Any:
+        token = super().__call__(request)
+        if not token:
+            return None
+        user = token.user or token.client.owner
+        if user is None or not user.is_active:
+            return None
+        request.user = user
+        return token
+
+
+jwt: Final = JWTAuth()
+cookie: Final = CookieAuth()
+machine: Final = MachineAuth(MACHINE_SCOPE)
+PEOPLE: Final = [jwt, cookie]
+ANYONE_SIGNED_IN: Final = [jwt, cookie, machine]
+
+
+def require[**P, R](
+    permission: Permission,
+) -> Callable[[Callable[Concatenate[HttpRequest, P], R]], Callable[Concatenate[HttpRequest, P], R]]:
+    """Refuse with `Denied` (403) unless the caller's role has `permission`."""
+
+    def decorate(
+        endpoint: Callable[Concatenate[HttpRequest, P], R],
+    ) -> Callable[Concatenate[HttpRequest, P], R]:
+        @functools.wraps(endpoint)
+        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> R:
+            if not request.user.has_perm(permission):
+                raise Denied(_("Your role does not allow this."), permission=permission)
+            return endpoint(request, *args, **kwargs)
+
+        return checked
+
+    return decorate

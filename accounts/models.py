@@ -1,0 +1,101 @@
+"""People who sign in."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib.auth import get_backends
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from erp_site.core import clock
+from erp_site.core.models import EventSource
+
+from .roles import Role
+
+
+class Language(models.TextChoices):
+    """Languages of the pages; the API always answers in its own names."""
+
+    PORTUGUESE = "pt-br", "Português (Brasil)"
+    ENGLISH = "en", "English"
+
+
+class UserManager(BaseUserManager["User"]):
+    use_in_migrations = True
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        """Trimmed and lower case as a whole: the three databases disagree about case."""
+        return (email or "").strip().lower()
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Save a user without asking who may: for services, commands and tests."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """What `manage.py createsuperuser` makes: an administrator."""
+        return self.create_user(email, password, **{"role": Role.ADMIN, **fields})
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=self.normalize_email(username))
+
+
+class User(EventSource, AbstractBaseUser):
+    """A person who signs in with an e-mail address. Deactivated, never deleted.
+
+    There are no groups and no per-user permissions: the role decides (see roles.py), answered through
+    the authentication backend, so `has_perm`, `perms` in templates and decorators need no query.
+    """
+
+    email = models.EmailField(_("e-mail"), max_length=254, unique=True)
+    name = models.CharField(_("name"), max_length=255)
+    role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEWER)
+    is_active = models.BooleanField(_("active"), default=True)
+    language = models.CharField(
+        _("language"), max_length=8, choices=Language, default=Language.PORTUGUESE
+    )
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    EMAIL_FIELD = "email"
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="user_role_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["name", "id"], name="user_by_name")]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name.split(" ")[0]
+
+    def get_all_permissions(self, obj: object = None) -> set[str]:
+        found: set[str] = set()
+        for backend in get_backends():
+            found.update(backend.get_all_permissions(self, obj))
+        return found
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        return any(backend.has_perm(self, perm, obj) for backend in get_backends())
+
+    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+        return all(self.has_perm(perm, obj) for perm in perm_list)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return any(perm.startswith(f"{app_label}.") for perm in self.get_all_permissions())
