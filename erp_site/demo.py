@@ -4,5 +4,5 @@ from typing import Final
 
 from accounts.roles import Role
 
-PASSWORD: Final = "pedidos-demo-2026"  # noqa: S105 -- printed at every start of the demo
+PASSWORD: Final = "pedidos-demo-2026"
 LOGINS: Final = {role: f"{role.value}@example.com" for role in reversed(Role)}
