@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import EventSource
+from erp_site.core.search import SearchWord
 
 from .roles import Role
 
@@ -34,6 +35,7 @@ class UserManager(BaseUserManager["User"]):
         user = self.model(email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
+        UserWord.index(user.pk, user.name, user.email)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -99,3 +101,14 @@ class User(EventSource, AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return any(perm.startswith(f"{app_label}.") for perm in self.get_all_permissions())
+
+
+class UserWord(SearchWord):
+    """The words a user is found by: those of the name and of the e-mail address."""
+
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="words")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["word", "owner"], name="user_word_unique"),
+        ]

@@ -15,11 +15,17 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / "data"
 
 #: Secrets that stand in examples and documents; production refuses them.
-KNOWN_SECRETS = frozenset({"changeme", "change-me", "secret", "insecure", "django-insecure", "test"})
+KNOWN_SECRETS = frozenset(
+    {"changeme", "change-me", "secret", "insecure", "django-insecure", "test"}
+)
 
 
 def _comma_separated(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return (
+        [part.strip() for part in value.split(",") if part.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 type CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_comma_separated)]
@@ -72,7 +78,9 @@ class Environment(BaseSettings):
         try:
             ZoneInfo(value)
         except Exception as error:
-            raise ValueError(f"{value!r} is not a time zone; use a name such as America/Sao_Paulo") from error
+            raise ValueError(
+                f"{value!r} is not a time zone; use a name such as America/Sao_Paulo"
+            ) from error
         return value
 
     @field_validator("DATABASE_URL")
@@ -99,7 +107,9 @@ class Environment(BaseSettings):
                 "ALLOWED_HOSTS is empty: name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com,localhost."
             )
         if "*" in self.ALLOWED_HOSTS:
-            wrong.append("ALLOWED_HOSTS is '*': name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com.")
+            wrong.append(
+                "ALLOWED_HOSTS is '*': name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com."
+            )
         if self.SECRET_KEY is not None and (
             len(self.SECRET_KEY) < 32
             or any(known in self.SECRET_KEY.lower() for known in KNOWN_SECRETS)
@@ -137,7 +147,9 @@ def database(url: str) -> dict[str, Any]:
     if parts.scheme == "mysql":
         name = unquote(parts.path.lstrip("/"))
         if not name:
-            raise ValueError("a mysql:// address ends with the database's name: mysql://user:password@host:3306/erp")
+            raise ValueError(
+                "a mysql:// address ends with the database's name: mysql://user:password@host:3306/erp"
+            )
         options = dict(parse_qsl(parts.query))
         return {
             "ENGINE": "django.db.backends.mysql",
@@ -182,7 +194,9 @@ def mailer(url: str) -> dict[str, Any]:
                 "timeout": 10,
             },
         }
-    raise ValueError("use console://, smtp://host:25, smtp+tls://user:password@host:587 or smtps://user:password@host:465")
+    raise ValueError(
+        "use console://, smtp://host:25, smtp+tls://user:password@host:587 or smtps://user:password@host:465"
+    )
 
 
 def kept_secret_key() -> str:
@@ -321,7 +335,9 @@ USE_TZ = True
 TIME_ZONE = env.TIME_ZONE
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"  # not in data/: a volume there would hide what a newer image brings
+STATIC_ROOT = (
+    BASE_DIR / "staticfiles"
+)  # not in data/: a volume there would hide what a newer image brings
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -336,7 +352,9 @@ WHITENOISE_USE_FINDERS = not env.PRODUCTION
 WHITENOISE_AUTOREFRESH = env.DEBUG
 
 # --- security
-SESSION_ENGINE = "django.contrib.sessions.backends.db"  # cached sessions came back to life after a Redis outage
+SESSION_ENGINE = (
+    "django.contrib.sessions.backends.db"  # cached sessions came back to life after a Redis outage
+)
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60  # seconds
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -367,8 +385,14 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.RoleBackend"]
 PASSWORD_HASHERS = ["accounts.hashers.Argon2"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ("email", "name")}},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
@@ -382,7 +406,9 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = (
-    {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "signup": "20/m/ip"} if env.RATE_LIMIT != "off" else False
+    {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "signup": "20/m/ip"}
+    if env.RATE_LIMIT != "off"
+    else False
 )
 ALLAUTH_TRUSTED_PROXY_COUNT = env.TRUSTED_PROXIES
 HEADLESS_CLIENTS = ("app", "browser")

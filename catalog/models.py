@@ -1,0 +1,203 @@
+"""What is sold, how much of it there is, and the ledger that says why."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from erp_site.core import clock
+from erp_site.core.models import AppendOnly, EventSource, UniqueAlive
+from erp_site.core.search import SearchWord
+
+
+class Product(EventSource, UniqueAlive):
+    """A thing that is sold. Its stock is a table of its own: a busy stock row must not block readers of the name."""
+
+    sku = models.CharField("SKU", max_length=64)
+    gtin = models.CharField("GTIN", max_length=14, blank=True)
+    name = models.CharField(_("name"), max_length=255)
+    description = models.TextField(_("description"), max_length=5000, blank=True)
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
+    is_active = models.BooleanField(_("active"), default=True)
+    low_stock_threshold = models.PositiveIntegerField(
+        _("low stock threshold"), null=True, default=None
+    )
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("product")
+        verbose_name_plural = _("products")
+        constraints = [
+            models.UniqueConstraint(fields=["sku", "live"], name="product_sku_unique"),
+            UniqueAlive.live_constraint("product_live_marker"),
+            models.CheckConstraint(
+                condition=Q(price__gte=Decimal("0.01")), name="product_price_positive"
+            ),
+            models.CheckConstraint(
+                condition=~Q(sku="") & ~Q(name=""), name="product_sku_and_name_given"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["name", "id"], name="product_by_name"),
+            models.Index(fields=["price", "id"], name="product_by_price"),
+            models.Index(fields=["gtin"], name="product_by_gtin"),
+            models.Index(fields=["created_at", "id"], name="product_by_created"),
+            models.Index(fields=["updated_at", "id"], name="product_by_updated"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sku} {self.name}"
+
+
+class ProductWord(SearchWord):
+    """The words a product is found by: those of the SKU, the GTIN and the name."""
+
+    owner = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="words", db_index=True
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["word", "owner"], name="product_word_unique"),
+        ]
+
+
+class Warehouse(models.Model):
+    """A place that holds stock. One is made by migrations; the pages hide it while it is alone."""
+
+    code = models.CharField(_("code"), max_length=16, unique=True)
+    name = models.CharField(_("name"), max_length=255)
+    is_default = models.BooleanField(null=True, default=None, unique=True)
+
+    class Meta:
+        verbose_name = _("warehouse")
+        verbose_name_plural = _("warehouses")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(is_default__isnull=True) | Q(is_default__isnull=False, is_default=True),
+                name="warehouse_default_is_true_or_null",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StockLevel(EventSource):
+    """How much of a product one warehouse holds. Written by `services.move_stock` and nobody else."""
+
+    warehouse = models.ForeignKey(Warehouse, on_delete=models.PROTECT, related_name="levels")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="levels")
+    on_hand = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["warehouse", "product"], name="stock_level_unique"),
+            models.CheckConstraint(condition=Q(on_hand__gte=0), name="stock_on_hand_not_negative"),
+            models.CheckConstraint(
+                condition=Q(reserved__gte=0), name="stock_reserved_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved__lte=F("on_hand")), name="stock_reserved_is_on_hand"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id}: {self.on_hand} on hand, {self.reserved} reserved"
+
+    @property
+    def available(self) -> int:
+        return available(self.on_hand, self.reserved)
+
+
+def available(on_hand: int, reserved: int) -> int:
+    """What can still be promised. The one place that computes it."""
+    return on_hand - reserved
+
+
+def is_low(on_hand: int, reserved: int, threshold: int | None) -> bool:
+    """Is it time to buy? At the threshold or below it; a product without a threshold is never low."""
+    return threshold is not None and available(on_hand, reserved) <= threshold
+
+
+class StockMovement(AppendOnly):
+    """One line of the stock ledger: the change, both balances after it, and why."""
+
+    class Kind(models.TextChoices):
+        OPENING = "opening", _("Opening stock")
+        ADJUSTED = "adjusted", _("Adjusted")
+        RESERVED = "reserved", _("Reserved")
+        RELEASED = "released", _("Released")
+        SHIPPED = "shipped", _("Shipped")
+
+    class Reason(models.TextChoices):
+        RECEIVED = "received", _("Received")
+        DAMAGED = "damaged", _("Damaged")
+        LOST = "lost", _("Lost")
+        FOUND = "found", _("Found")
+        COUNTED = "counted", _("Counted")
+        RETURNED = "returned", _("Returned")
+        OTHER = "other", _("Other")
+
+    level = models.ForeignKey(
+        StockLevel, on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
+    kind = models.CharField(max_length=16, choices=Kind)
+    delta_on_hand = models.BigIntegerField()
+    delta_reserved = models.BigIntegerField()
+    on_hand_after = models.BigIntegerField()
+    reserved_after = models.BigIntegerField()
+    reason = models.CharField(max_length=16, choices=Reason, blank=True)
+    note = models.CharField(max_length=500, blank=True)
+    reference = models.CharField(max_length=64, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    key_hash = models.CharField(max_length=64, null=True, unique=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["level", "id"], name="movement_by_level"),
+            models.Index(fields=["reference"], name="movement_by_reference"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    on_hand_after__gte=0,
+                    reserved_after__gte=0,
+                    reserved_after__lte=F("on_hand_after"),
+                ),
+                name="movement_balances_possible",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.delta_on_hand:+}/{self.delta_reserved:+}"
+
+
+class LowStockNotice(models.Model):
+    """What people see when a product runs low: made by the event's consumer, once for each event."""
+
+    event_uid = models.UUIDField(unique=True)
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="low_stock_notices")
+    available = models.BigIntegerField()
+    threshold = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at", "id"], name="low_stock_notice_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.product_id}: {self.available} left, threshold {self.threshold}"

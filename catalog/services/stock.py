@@ -1,0 +1,316 @@
+"""Stock: the one writer of levels and ledger, used by orders and by people who count."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import BigIntegerField, Case, F, Value, When
+from django.utils.translation import gettext as _
+
+from accounts.roles import Permission
+from catalog.models import Product, StockLevel, StockMovement, Warehouse, available, is_low
+from catalog.signals import stock_adjusted
+from erp_site.core import clock, idempotency, request_id
+from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
+from erp_site.core.events import Aggregate, EventType, Fact
+from erp_site.core.transactions import retrying_atomic
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+Kind, Reason = StockMovement.Kind, StockMovement.Reason
+
+LARGEST_STOCK: Final = 1_000_000_000_000
+ADJUST: Final = "stock.adjust"
+
+
+class InsufficientStock(Conflict):
+    """Less is available than asked for; `items` lists every short product."""
+
+    code = "insufficient_stock"
+    title = "Insufficient stock"
+
+
+class StockChanged(Conflict):
+    """A count was made against another figure than the present one, which is `on_hand`."""
+
+    code = "stock_changed"
+    title = "Stock changed meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A product as seen without a lock: enough to price it and to name its stock level."""
+
+    level_id: int
+    product_id: int
+    sku: str
+    name: str
+    low_stock_threshold: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What to do to one level."""
+
+    line: Line
+    on_hand: int = 0
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """What was done to one level: both balances before and after."""
+
+    line: Line
+    on_hand_before: int
+    reserved_before: int
+    on_hand_after: int
+    reserved_after: int
+    event_seq: int
+    """The level's event counter before this change."""
+
+    @property
+    def became_low(self) -> bool:
+        threshold = self.line.low_stock_threshold
+        return is_low(self.on_hand_after, self.reserved_after, threshold) and not is_low(
+            self.on_hand_before, self.reserved_before, threshold
+        )
+
+
+def move_stock(
+    *,
+    actor: "User | None",
+    kind: StockMovement.Kind,
+    deltas: Iterable[Delta],
+    reason: str = "",
+    note: str = "",
+    reference: str = "",
+    events_each: int = 0,
+    key_hash: str | None = None,
+    fingerprint: str = "",
+) -> list[StockChange]:
+    """Change many levels at once, all or nothing, and write the ledger. Three statements, whatever the number.
+
+    Runs inside the caller's transaction. `events_each` is how many events the caller records on each level's
+    sequence besides stock.low, which is counted here.
+
+    Raises:
+        InsufficientStock: with every product whose available would become negative.
+        Invalid: a level would exceed the largest quantity that is kept.
+    """
+    by_level = {delta.line.level_id: delta for delta in deltas}
+    # Without this lock two orders both see the last unit. By primary key and in its order, so that two orders
+    # over the same products queue instead of deadlocking.
+    levels = list(
+        StockLevel.objects.select_for_update()
+        .filter(pk__in=sorted(by_level))
+        .order_by("pk")
+        .values_list("pk", "on_hand", "reserved", "event_seq")
+    )
+    changes: list[StockChange] = []
+    short: list[dict[str, Any]] = []
+    for pk, on_hand, reserved, event_seq in levels:
+        delta = by_level[pk]
+        change = StockChange(
+            delta.line,
+            on_hand,
+            reserved,
+            on_hand + delta.on_hand,
+            reserved + delta.reserved,
+            event_seq,
+        )
+        if available(change.on_hand_after, change.reserved_after) < 0:
+            short.append(
+                shortage(
+                    delta.line,
+                    requested=delta.reserved - delta.on_hand,
+                    available=available(on_hand, reserved),
+                )
+            )
+        if change.on_hand_after > LARGEST_STOCK:
+            raise Invalid.field("/delta", "too_much_stock", _("More stock than can be kept."))
+        changes.append(change)
+    if short:
+        raise insufficient(short)
+    _write_levels(changes, events_each)
+    _write_ledger(
+        changes, actor=actor, kind=kind, reason=reason, note=note, reference=reference,
+        key_hash=key_hash, fingerprint=fingerprint,
+    )  # fmt: skip
+    return changes
+
+
+def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
+    """One line of a 409 or of a dry run."""
+    return {
+        "product_id": line.product_id,
+        "sku": line.sku,
+        "requested": requested,
+        "available": available,
+    }
+
+
+def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
+    """The refusal, with a sentence that names every short product."""
+    named = ", ".join(
+        _("%(sku)s: %(requested)s requested, %(available)s available") % item for item in short
+    )
+    return InsufficientStock(
+        _("Not enough stock. %(items)s.") % {"items": named}, items=list(short)
+    )
+
+
+def low_stock_facts(changes: Iterable[StockChange], *, events_each: int = 0) -> list[Fact]:
+    """stock.low for each level that has just become low, on that level's own sequence."""
+    return [
+        Fact(
+            EventType.STOCK_LOW,
+            Aggregate.STOCK,
+            change.line.level_id,
+            change.event_seq + events_each + 1,
+            {
+                "product_id": change.line.product_id,
+                "sku": change.line.sku,
+                "available": available(change.on_hand_after, change.reserved_after),
+                "threshold": change.line.low_stock_threshold,
+            },
+        )
+        for change in changes
+        if change.became_low
+    ]
+
+
+def _write_levels(changes: Sequence[StockChange], events_each: int) -> None:
+    """One UPDATE for all levels. Absolute values: the rows are locked."""
+
+    def column(values: Mapping[int, int], name: str) -> Case:
+        return Case(
+            *(When(pk=pk, then=Value(value)) for pk, value in values.items()),
+            default=F(name),
+            output_field=BigIntegerField(),
+        )
+
+    columns: dict[str, dict[int, int]] = {"on_hand": {}, "reserved": {}, "event_seq": {}}
+    for change in changes:
+        pk = change.line.level_id
+        if change.on_hand_after != change.on_hand_before:
+            columns["on_hand"][pk] = change.on_hand_after
+        if change.reserved_after != change.reserved_before:
+            columns["reserved"][pk] = change.reserved_after
+        if events := events_each + change.became_low:
+            columns["event_seq"][pk] = change.event_seq + events
+    wanted = {name: column(values, name) for name, values in columns.items() if values}
+    if wanted:
+        StockLevel.objects.filter(pk__in=[change.line.level_id for change in changes]).update(
+            **wanted
+        )
+
+
+def _write_ledger(
+    changes: Sequence[StockChange], *, actor: "User | None", kind: str, reason: str, note: str, reference: str,
+    key_hash: str | None, fingerprint: str,
+) -> None:  # fmt: skip
+    now, current_request = clock.now(), request_id.current()
+    StockMovement.objects.bulk_create(
+        StockMovement(
+            level_id=change.line.level_id,
+            kind=kind,
+            delta_on_hand=change.on_hand_after - change.on_hand_before,
+            delta_reserved=change.reserved_after - change.reserved_before,
+            on_hand_after=change.on_hand_after,
+            reserved_after=change.reserved_after,
+            reason=reason,
+            note=note,
+            reference=reference,
+            actor_id=actor.pk if actor else None,
+            request_id=current_request,
+            created_at=now,
+            key_hash=key_hash,
+            fingerprint=fingerprint,
+        )
+        for change in changes
+    )
+
+
+@retrying_atomic
+def adjust_stock(
+    *,
+    actor: "User",
+    product_id: int,
+    reason: str,
+    delta: int | None = None,
+    on_hand: int | None = None,
+    expected_on_hand: int | None = None,
+    note: str = "",
+    idempotency_key: str | None = None,
+) -> Product:
+    """Correct a product's stock: by `delta`, or to a counted `on_hand` if it is still `expected_on_hand`.
+
+    Units are whole pieces. A key makes it happen once: the same key answers with the product as it is now.
+
+    Raises:
+        Denied, NotFound, InsufficientStock (below what is reserved), StockChanged (another figure than
+        expected), IdempotencyKeyReused, Invalid.
+    """
+    if not actor.has_perm(Permission.ADJUST_STOCK):
+        raise Denied(_("Your role may not adjust stock."))
+    key_hash, fingerprint = None, ""
+    if idempotency_key is not None:
+        key_hash = idempotency.key_hash(actor.pk, ADJUST, idempotency_key)
+        fingerprint = idempotency.fingerprint(
+            {"product_id": product_id, "delta": delta, "on_hand": on_hand, "expected_on_hand": expected_on_hand,
+             "reason": reason, "note": note}
+        )  # fmt: skip
+        used = (
+            StockMovement.objects.filter(key_hash=key_hash)
+            .values_list("fingerprint", flat=True)
+            .first()
+        )
+        if used is not None:
+            if used != fingerprint:
+                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+            return _living_product(product_id)
+    # Level before product, everywhere: an edit that took them the other way round deadlocked.
+    # A subquery, not a join: the warehouse's row must not be locked.
+    level = (
+        StockLevel.objects.select_for_update()
+        .filter(
+            product_id=product_id,
+            warehouse_id=Warehouse.objects.filter(is_default=True).values("pk"),
+        )
+        .first()
+    )
+    product = _living_product(product_id)
+    if level is None:
+        raise NotFound(_("There is no such product."))
+    if delta is None:
+        if on_hand is None or expected_on_hand is None:
+            raise Invalid.field(
+                "/expected_on_hand", "missing", _("A count needs on_hand and expected_on_hand.")
+            )
+        if level.on_hand != expected_on_hand:
+            raise StockChanged(
+                _("There are %(real)s now, not %(expected)s.")
+                % {"real": level.on_hand, "expected": expected_on_hand},
+                on_hand=level.on_hand,
+                reserved=level.reserved,
+                expected_on_hand=expected_on_hand,
+            )
+        delta = on_hand - level.on_hand
+    elif delta == 0:
+        raise Invalid.field("/delta", "zero", _("A change of zero is no change."))
+    line = Line(level.pk, product.pk, product.sku, product.name, product.low_stock_threshold)
+    (change,) = move_stock(
+        actor=actor, kind=Kind.ADJUSTED, deltas=[Delta(line, on_hand=delta)], reason=reason, note=note,
+        events_each=1, key_hash=key_hash, fingerprint=fingerprint,
+    )  # fmt: skip
+    stock_adjusted.send(sender=StockMovement, change=change, actor=actor, reason=reason)
+    return product
+
+
+def _living_product(product_id: int) -> Product:
+    product = Product.objects.filter(pk=product_id).first()
+    if product is None:
+        raise NotFound(_("There is no such product."), product_id=product_id)
+    return product

@@ -1,0 +1,54 @@
+"""Who buys."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from erp_site.core import clock
+from erp_site.core.models import EventSource, UniqueAlive
+from erp_site.core.search import SearchWord
+
+
+class Customer(EventSource, UniqueAlive):
+    """A company or a person with a CPF or CNPJ, unique among the living."""
+
+    name = models.CharField(_("name"), max_length=255)
+    cpf_cnpj = models.CharField("CPF/CNPJ", max_length=14)
+    email = models.EmailField(_("e-mail"), max_length=254)
+    phone = models.CharField(_("phone"), max_length=32, blank=True)
+    address = models.CharField(_("address"), max_length=500, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+        constraints = [
+            models.UniqueConstraint(fields=["cpf_cnpj", "live"], name="customer_cpf_cnpj_unique"),
+            UniqueAlive.live_constraint("customer_live_marker"),
+            models.CheckConstraint(condition=~Q(name=""), name="customer_name_given"),
+        ]
+        indexes = [
+            models.Index(fields=["name", "id"], name="customer_by_name"),
+            models.Index(fields=["email", "id"], name="customer_by_email"),
+            models.Index(fields=["created_at", "id"], name="customer_by_created"),
+            models.Index(fields=["updated_at", "id"], name="customer_by_updated"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CustomerWord(SearchWord):
+    """The words a customer is found by: those of the name."""
+
+    owner = models.ForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="words", db_index=True
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["word", "owner"], name="customer_word_unique"),
+        ]

@@ -1,0 +1,123 @@
+"""The JSON face: one NinjaAPI, its routers on one screen, each kind of refusal mapped once."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from django.http import HttpRequest
+from ninja import NinjaAPI
+from ninja.errors import HttpError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+from ninja.parser import Parser
+from ninja.renderers import BaseRenderer
+
+from accounts.auth import ANYONE_SIGNED_IN
+from erp_site.core import openapi, problems
+from erp_site.core.errors import FieldError, Invalid
+
+DESCRIPTION = """
+Orders that never oversell and never happen twice.
+
+Sign in with `POST /api/v1/auth/jwt/login` and send `Authorization: Bearer <access_token>`, or use the session
+cookie of the pages together with the `X-CSRFToken` header. Place an order with an `Idempotency-Key`: send it
+again after a lost answer and you get the same order, never a second one.
+
+Money is text ("10.50", BRL), times are UTC, unknown fields and parameters are refused. Every error is
+`application/problem+json` (RFC 9457) with a stable `code`.
+"""
+
+
+class JSONParser(Parser):
+    """Strict JSON: no NaN, no lone surrogates, one encoding."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        body = orjson.loads(request.body)
+        if not isinstance(body, dict):
+            raise HttpError(400, "The body should be a JSON object")
+        return body
+
+
+class JSONRenderer(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
+        return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+
+
+class ErpAPI(NinjaAPI):
+    """ninja, with a document that declares every refusal."""
+
+    def get_openapi_schema(self, **kwargs: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**kwargs)
+        public = frozenset(
+            document["paths"][path][method]["operationId"]
+            for path in document["paths"]
+            for method in document["paths"][path]
+            if not document["paths"][path][method].get("security")
+        )
+        openapi.complete(document, public=public)
+        return document
+
+
+def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A misspelt filter must not silently answer everything: 422 names the parameter."""
+
+    @functools.wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.GET:
+            known = _query_parameters(view)
+            unknown = [name for name in request.GET if name not in known]
+            if unknown:
+                raise Invalid(
+                    f"Unknown query parameter: {', '.join(unknown)}",
+                    errors=[
+                        FieldError(
+                            pointer=name, code="extra_forbidden", detail="Unknown query parameter"
+                        )
+                        for name in unknown
+                    ],
+                )
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+@functools.cache
+def _query_parameters(view: Callable[..., Any]) -> frozenset[str]:
+    operation: Operation = inner(view)._ninja_operation  # type: ignore[attr-defined]  # set by ninja
+    return frozenset(
+        name
+        for model in operation.models
+        if model.__ninja_param_source__ == "query"
+        for name in model.__ninja_flatten_map__
+    )
+
+
+def inner(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The function ninja saw, below the decorators put on later."""
+    while not hasattr(view, "_ninja_operation"):
+        view = view.__wrapped__  # type: ignore[attr-defined]  # functools.wraps
+    return view
+
+
+api = ErpAPI(
+    title="ERP Pedidos",
+    version="1.0.0",
+    description=DESCRIPTION,
+    urls_namespace="api-v1",
+    auth=ANYONE_SIGNED_IN,
+    parser=JSONParser(),
+    renderer=JSONRenderer(),
+    docs_url=None,
+    openapi_url="/openapi.json",
+    openapi_extra={"info": {"license": {"name": "MIT"}}},
+)
+problems.install(api)
+api.add_decorator(refuse_unknown_parameters, mode="operation")
+api.add_router("/auth", "accounts.api.router")
+api.add_router("/customers", "customers.api.router")
+api.add_router("/products", "catalog.api.router")
+api.add_router("/events", "erp_site.feed.router")
+api.add_router("", "orders.api.router")

@@ -1,0 +1,109 @@
+"""What the domain may refuse. Neither HTTP nor HTML is known here, only the class of the refusal."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypedDict
+
+
+class FieldError(TypedDict):
+    """One wrong field: a JSON pointer (RFC 6901) into the request body, a code, a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class DomainError(Exception):
+    """A refusal: a code for machines, a message for people, and the facts behind it.
+
+    `facts` become members of the problem document (RFC 9457), so they must be JSON values.
+    """
+
+    code: ClassVar[str] = "domain_error"
+    title: ClassVar[str] = "Refused"
+    status: ClassVar[int] = 400
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+
+class Malformed(DomainError):
+    """The request cannot be understood at all."""
+
+    code = "malformed"
+    title = "Malformed request"
+    status = 400
+
+
+class NotFound(DomainError):
+    code = "not_found"
+    title = "Not found"
+    status = 404
+
+
+class Denied(DomainError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+    title = "Not allowed"
+    status = 403
+
+
+class Conflict(DomainError):
+    """The request is right in itself, the present state of the data refuses it."""
+
+    code = "conflict"
+    title = "Conflict"
+    status = 409
+
+
+class Invalid(DomainError):
+    """The values sent are wrong; `errors` names each field."""
+
+    code = "validation_error"
+    title = "Validation failed"
+    status = 422
+
+    def __init__(self, message: str, *, errors: Sequence[FieldError] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        if errors:
+            self.facts["errors"] = list(errors)
+
+    @classmethod
+    def field(cls, pointer: str, code: str, detail: str) -> "Invalid":
+        """The usual case: exactly one field is wrong."""
+        return cls(detail, errors=[FieldError(pointer=pointer, code=code, detail=detail)])
+
+
+class Busy(DomainError):
+    """The database is away, or busy past all retries. Nothing was changed; try again."""
+
+    code = "busy"
+    title = "Temporarily unavailable"
+    status = 503
+    retry_after: ClassVar[int] = 2  # seconds
+
+
+class Duplicate(Conflict):
+    """Another living record already has this value; `field` says which."""
+
+    code = "duplicate"
+    title = "Already taken"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message, field=field)
+
+
+class StaleVersion(Conflict):
+    """The record was edited since the caller read it; `current` is how it is now."""
+
+    code = "stale_version"
+    title = "Changed meanwhile"
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key was used before, for another request."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency key reused"

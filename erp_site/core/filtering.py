@@ -1,0 +1,120 @@
+"""What the apps' FilterSets share: moments, word search, and one way to refuse a wrong value."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext_lazy as _
+
+from .errors import FieldError, Invalid
+
+
+class MomentField(forms.Field):
+    """A date or a time with zone, as text. A bare date is a day of the site's time zone."""
+
+    def __init__(self, *args: Any, end_of_day: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.end_of_day = end_of_day
+
+    def to_python(self, value: Any) -> datetime | None:
+        """The moment from (inclusive) or to (exclusive) which rows are wanted."""
+        if value in self.empty_values:
+            return None
+        try:
+            if day := parse_date(value):
+                start = datetime.combine(day, time.min)
+                return timezone.make_aware(start + timedelta(days=1) if self.end_of_day else start)
+            # In a query string an unescaped + arrives as a space.
+            moment = parse_datetime(value.replace(" ", "+")) or parse_datetime(value)
+            if moment:
+                moment = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+                moment.astimezone(timezone.get_fixed_timezone(0))
+                return moment
+        except (ValueError, OverflowError):
+            pass
+        raise ValidationError(
+            _("Use a date (2026-11-23) or a time (2026-11-23T14:20:00Z)."), code="invalid_moment"
+        )
+
+
+class FromFilter(django_filters.Filter):
+    """From this moment or the beginning of this day, inclusive."""
+
+    field_class = MomentField
+
+    def __init__(self, field_name: str, **kwargs: Any) -> None:
+        super().__init__(field_name, lookup_expr="gte", **kwargs)
+
+
+class ToFilter(django_filters.Filter):
+    """Before this moment, or to the end of this day."""
+
+    field_class = MomentField
+
+    def __init__(self, field_name: str, **kwargs: Any) -> None:
+        super().__init__(field_name, lookup_expr="lt", end_of_day=True, **kwargs)
+
+
+class StrictBooleanField(forms.NullBooleanField):
+    """`true` or `false`."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:
+        if value in {None, ""}:
+            return None
+        if value in {"true", "false"}:
+            return value == "true"
+        raise ValidationError(_("Use true or false."), code="invalid_boolean")
+
+    def validate(self, value: Any) -> None:
+        return None
+
+
+class FlagFilter(django_filters.Filter):
+    """`?is_active=true`."""
+
+    field_class = StrictBooleanField
+
+
+class IdField(forms.IntegerField):
+    """A record's id, within what databases keep."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"min_value": 1, "max_value": 2**63 - 1, **kwargs})
+
+
+class IdFilter(django_filters.Filter):
+    """`?customer_id=7`."""
+
+    field_class = IdField
+
+
+def apply[M: models.Model](
+    filterset: type[django_filters.FilterSet],
+    data: QueryDict,
+    queryset: QuerySet[M],
+    *,
+    request: HttpRequest | None = None,
+) -> QuerySet[M]:
+    """The rows that `data` asks for; a wrong value is refused by name, never ignored.
+
+    Raises:
+        Invalid: with one error a wrong parameter.
+    """
+    bound = filterset(data, queryset=queryset, request=request)
+    if bound.is_valid():
+        return bound.qs
+    errors = [
+        FieldError(pointer=name, code=error.code or "invalid", detail=" ".join(error.messages))
+        for name, problems in bound.form.errors.as_data().items()
+        for error in problems
+    ]
+    raise Invalid("; ".join(f"{e['pointer']}: {e['detail']}" for e in errors), errors=errors)

@@ -1,0 +1,57 @@
+"""The HTML face: what a partial request is, toasts, refusals."""
+
+import json
+from collections.abc import Callable
+
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from .errors import Busy, DomainError
+from .problems import API_PREFIX
+
+log = structlog.get_logger(__name__)
+
+
+def is_partial(request: HttpRequest) -> bool:
+    """Does htmx want a fragment to swap in? A restored history page is a full page, or Back breaks."""
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def toast(response: HttpResponse, message: str, *, level: str = "success") -> HttpResponse:
+    """Show a short message after the swap."""
+    response["HX-Trigger"] = json.dumps({"toast": {"level": level, "message": str(message)}})
+    return response
+
+
+class DomainErrorMiddleware:
+    """A DomainError that reaches a page: a toast for htmx, a page otherwise, with the same status as the API's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if request.path.startswith(API_PREFIX):
+            return None
+        if isinstance(exception, (OperationalError, InterfaceError)):
+            log.error("database_unavailable", error=str(exception))
+            exception = Busy(
+                "The database is not available. Nothing was changed; please try again."
+            )
+        if not isinstance(exception, DomainError):
+            return None
+        if is_partial(request):
+            response = toast(
+                HttpResponse(status=exception.status), exception.message, level="danger"
+            )
+            response["HX-Reswap"] = "none"
+        else:
+            response = render(request, "error.html", {"error": exception}, status=exception.status)
+        if isinstance(exception, Busy):
+            response["Retry-After"] = str(exception.retry_after)
+        return response

@@ -1,0 +1,57 @@
+"""Structured logs: JSON lines in production, readable lines otherwise; every line carries the request id."""
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import structlog
+
+
+def configuration(*, json: bool, debug: bool) -> None:
+    """Set up structlog and the standard library's logging through one handler on standard error."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "structured": {
+                    "()": structlog.stdlib.ProcessorFormatter,
+                    "foreign_pre_chain": shared,
+                    "processors": [
+                        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                        *([structlog.processors.format_exc_info] if json else []),
+                        renderer,
+                    ],
+                }
+            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "root": {"handlers": ["stderr"], "level": "DEBUG" if debug else "INFO"},
+            "loggers": {
+                # Refusals of the API are answers, not news: the access log has them.
+                "django.request": {"level": "ERROR"},
+                "django.server": {"level": "WARNING"},
+                "django.db.backends": {"level": "INFO"},
+                "django.utils.autoreload": {"level": "WARNING"},
+                "httpx": {"level": "WARNING"},
+            },
+        }
+    )

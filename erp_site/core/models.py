@@ -1,0 +1,181 @@
+"""What the apps share: append-only facts, soft deletion, and the event log that is also the outbox."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class AppendOnlyQuerySet[M: models.Model](models.QuerySet[M]):
+    """Rows are added and read, nothing else."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise TypeError(f"{self.model.__name__} is append-only: add a new row instead")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise TypeError(f"{self.model.__name__} is append-only: add a new row instead")
+
+
+class AppendOnly(models.Model):
+    """A fact. A correction is a new row."""
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError(f"{type(self).__name__} is append-only: add a new row instead")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise TypeError(f"{type(self).__name__} is append-only: add a new row instead")
+
+
+class AliveManager[M: models.Model](models.Manager[M]):
+    """Hides what is deleted."""
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        return super().get_queryset().filter(deleted_at=None)
+
+
+class SoftDelete(models.Model):
+    """Deleted rows stay, with the time of it, and the default manager hides them.
+
+    `objects` sees the living, `all_objects` everything; following a foreign key sees everything too
+    (Django uses the base manager there), so an old order still shows its deleted customer.
+    """
+
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, default=None, editable=False)
+
+    objects: ClassVar[AliveManager[Self]] = AliveManager()  # type: ignore[misc]  # django-stubs: managers of abstract models
+    all_objects: ClassVar[models.Manager[Self]] = models.Manager()  # type: ignore[misc]  # as above
+
+    class Meta:
+        abstract = True
+
+
+class UniqueAlive(SoftDelete):
+    """Soft deletion for rows with a natural key that is free again after deletion.
+
+    MySQL has no partial unique index. `live` is 1 for the living and NULL for the deleted, and NULLs
+    never collide in a unique key, so UNIQUE(key, live) holds among the living alone.
+    """
+
+    live = models.BooleanField(null=True, default=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @staticmethod
+    def live_constraint(name: str) -> models.CheckConstraint:
+        """`live` and `deleted_at` agree. IS NULL on both sides: a comparison with NULL would pass any CHECK."""
+        return models.CheckConstraint(
+            condition=Q(deleted_at__isnull=True, live__isnull=False, live=True)
+            | Q(deleted_at__isnull=False, live__isnull=True),
+            name=name,
+        )
+
+    def mark_deleted(self, moment: datetime) -> None:
+        self.deleted_at = moment
+        self.live = None
+
+
+class EventSource(models.Model):
+    """A row whose changes are events: it counts them itself, under its own lock, so there are no gaps."""
+
+    event_seq = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def next_sequence(self) -> int:
+        """The sequence of the next event. The row must be locked, and saved in the same transaction."""
+        self.event_seq += 1
+        return self.event_seq
+
+
+class Event(models.Model):
+    """Something that happened: written by `events.record` in the transaction that made it true.
+
+    `position` is the place in the published feed. The relay writes it once, after the commit: ids are
+    handed out before transactions commit, so a reader that followed ids would miss slow ones.
+    """
+
+    uid = models.UUIDField(unique=True, editable=False)
+    type = models.CharField(max_length=64)
+    aggregate = models.CharField(max_length=16)
+    aggregate_id = models.BigIntegerField()
+    sequence = models.PositiveIntegerField()
+    payload = models.JSONField(default=dict)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    position = models.BigIntegerField(null=True, unique=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["aggregate", "aggregate_id", "sequence"], name="event_sequence_unique"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["position", "id"], name="event_unpublished"),
+            models.Index(fields=["type", "position"], name="event_type_position"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.aggregate}:{self.aggregate_id}#{self.sequence}"
+
+
+class Feed(models.Model):
+    """One row: the last position given. Relays lock it, so that positions are given by one at a time."""
+
+    last_position = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"position {self.last_position}"
+
+
+class Delivery(models.Model):
+    """One event on its way to one consumer."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        DONE = "done", _("Done")
+        DEAD = "dead", _("Dead letter")
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    consumer = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    aggregate = models.CharField(max_length=16)
+    aggregate_id = models.BigIntegerField()
+    position = models.BigIntegerField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True, default=None)
+    last_error = models.CharField(max_length=500, blank=True)
+    finished_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "consumer"], name="delivery_once_per_consumer"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "consumer", "position"], name="delivery_queue"),
+            models.Index(
+                fields=["consumer", "aggregate", "aggregate_id", "state", "position"],
+                name="delivery_in_sequence",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.consumer} <- {self.event_id} ({self.state})"

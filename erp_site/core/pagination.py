@@ -1,0 +1,157 @@
+"""Lists: numbered pages for people, keyset cursors for machines, counts that stop at 10,000."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Protocol
+from urllib.parse import urlencode
+
+import orjson
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from .errors import Invalid
+
+COUNT_CAP: Final = 10_000
+
+
+class Params(Protocol):
+    """The query parameters every list has (see schemas.ListParams)."""
+
+    limit: int
+    page: int | None
+    cursor: str | None
+
+
+def capped_count(queryset: QuerySet[Any]) -> tuple[int, bool]:
+    """How many rows, exact up to COUNT_CAP; and whether there are more than that."""
+    count = queryset.order_by().values("pk")[: COUNT_CAP + 1].count()
+    return min(count, COUNT_CAP), count > COUNT_CAP
+
+
+def paginate[M: models.Model](
+    request: HttpRequest,
+    response: HttpResponse,
+    queryset: QuerySet[M],
+    *,
+    params: Params,
+    sort: str,
+) -> dict[str, Any]:
+    """One page of `queryset` sorted by `sort` ("name", "-created_at"), ties broken by id; sets the Link header.
+
+    `sort` must come from an allow-list and name a column that is never NULL and has an index with the id.
+    The answer fits schemas.Page.
+    """
+    if params.page is not None and params.cursor is not None:
+        raise Invalid.field("cursor", "page_and_cursor", "Send page or cursor, not both")
+    descending = sort.startswith("-")
+    column = sort.removeprefix("-")
+    ordering = [f"-{column}", "-id"] if descending else [column, "id"]
+    count, capped = capped_count(queryset)
+    rows_after = queryset.order_by(*ordering)
+    if params.cursor is not None:
+        rows_after = rows_after.filter(
+            _beyond(queryset.model, column, params.cursor, sort, descending=descending)
+        )
+        page = None
+        offset = 0
+    else:
+        page = params.page or 1
+        offset = (page - 1) * params.limit
+    if offset >= count and not capped:
+        rows: list[M] = []
+    else:
+        rows = list(rows_after[offset : offset + params.limit + 1])
+    more = len(rows) > params.limit
+    rows = rows[: params.limit]
+    next_cursor = _encode(sort, getattr(rows[-1], column), rows[-1].pk) if more else None
+    _link(request, response, page=page, more=more, next_cursor=next_cursor)
+    body: dict[str, Any] = {
+        "items": rows,
+        "count": count,
+        "count_capped": capped,
+        "next_cursor": next_cursor,
+    }
+    if page is not None:
+        body["page"] = page
+    return body
+
+
+def _encode(sort: str, value: Any, pk: int) -> str:
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    elif isinstance(value, Decimal):
+        value = str(value)
+    return base64.urlsafe_b64encode(orjson.dumps([sort, value, pk])).decode().rstrip("=")
+
+
+def _beyond(
+    model: type[models.Model], column: str, cursor: str, sort: str, *, descending: bool
+) -> Q:
+    """The condition "after the row this cursor names", in a form that uses the (column, id) index."""
+    try:
+        made_for, raw, pk = orjson.loads(
+            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        )
+        if made_for != sort or not isinstance(pk, int) or isinstance(pk, bool) or abs(pk) >= 2**63:
+            raise ValueError
+        field = model._meta.get_field("id" if column == "pk" else column)
+        value = field.to_python(raw)  # type: ignore[union-attr]  # a concrete column by contract
+        if value is None or (isinstance(value, int) and abs(value) >= 2**63):
+            raise ValueError
+    except (
+        ValueError,
+        TypeError,
+        binascii.Error,
+        ValidationError,
+        InvalidOperation,
+        OverflowError,
+    ):
+        raise Invalid.field(
+            "cursor", "invalid_cursor", "Not a cursor of this list and sort; begin again without it"
+        ) from None
+    way = "lt" if descending else "gt"
+    if column == "id":
+        return Q(**{f"id__{way}": pk})
+    return Q(**{f"{column}__{way}e": value}) & (
+        Q(**{f"{column}__{way}": value}) | Q(**{f"id__{way}": pk})
+    )
+
+
+def _link(
+    request: HttpRequest,
+    response: HttpResponse,
+    *,
+    page: int | None,
+    more: bool,
+    next_cursor: str | None,
+) -> None:
+    """RFC 8288 Link header: first and next; prev for numbered pages."""
+    base = {key: values for key, values in request.GET.lists() if key not in {"page", "cursor"}}
+
+    def link(rel: str, **extra: Any) -> str:
+        query = urlencode({**base, **extra}, doseq=True)
+        return f'<{request.build_absolute_uri(request.path)}{"?" if query else ""}{query}>; rel="{rel}"'
+
+    links = [link("first")]
+    if page is not None:
+        if page > 1:
+            links.append(link("prev", page=page - 1))
+        if more:
+            links.append(link("next", page=page + 1))
+    elif next_cursor:
+        links.append(link("next", cursor=next_cursor))
+    response["Link"] = ", ".join(links)
+
+
+def sort_choice(sort: str | None, allowed: Mapping[str, str], default: str) -> str:
+    """The column behind the public name of a sort; unknown names are refused."""
+    name = sort or default
+    column = allowed.get(name.removeprefix("-"))
+    if column is None:
+        raise Invalid.field("sort", "unknown_sort", f"Sort by one of: {', '.join(allowed)}")
+    return ("-" if name.startswith("-") else "") + column

@@ -1,0 +1,215 @@
+"""Every error of the API as application/problem+json (RFC 9457), unknown routes and wrong methods included."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+import structlog
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+
+from . import request_id
+from .errors import Busy, DomainError
+
+CONTENT_TYPE: Final = "application/problem+json"
+API_PREFIX: Final = "/api/"
+log = structlog.get_logger(__name__)
+
+#: Codes for refusals that come from HTTP itself rather than from the domain.
+STATUS_CODES: Final[dict[int, str]] = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "busy",
+}
+
+
+class ApiError(Exception):
+    """A refusal that is HTTP's own (401, 429 ...), with the headers that belong to it."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.code, self.headers, self.facts = (
+            status,
+            detail,
+            code,
+            headers or {},
+            facts,
+        )
+
+
+def problem(
+    status: int,
+    detail: str = "",
+    *,
+    code: str | None = None,
+    title: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **facts: Any,
+) -> HttpResponse:
+    """The answer itself. `facts` become members beside the standard ones."""
+    code = code or STATUS_CODES.get(status, "error")
+    phrase = HTTPStatus(status).phrase
+    body = {
+        "type": f"/docs/errors#{code}",
+        "title": title or phrase,
+        "status": status,
+        "detail": detail or phrase,
+        "code": code,
+        "request_id": request_id.current(),
+        **facts,
+    }
+    response = HttpResponse(
+        orjson.dumps(body, default=str), status=status, content_type=CONTENT_TYPE
+    )
+    for name, value in (headers or {}).items():
+        response[name] = value
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.setdefault("WWW-Authenticate", 'Bearer realm="api"')
+    return response
+
+
+def refusal(error: DomainError) -> HttpResponse:
+    """The JSON face of a DomainError."""
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
+    return problem(
+        error.status,
+        error.message,
+        code=error.code,
+        title=error.title,
+        headers=headers,
+        **error.facts,
+    )
+
+
+def unavailable() -> HttpResponse:
+    """503: the database is away or too busy; nothing was changed."""
+    return refusal(Busy("The database is not available. Nothing was changed; please try again."))
+
+
+def field_errors(errors: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """ninja's error locations as JSON pointers into the body, or names of parameters."""
+    found = []
+    for error in errors:
+        source, *rest = error["loc"]
+        if source == "body":
+            pointer = "/" + "/".join(str(part) for part in rest[1:]) if len(rest) > 1 else ""
+        else:
+            pointer = "/".join(str(part) for part in rest[-1:])
+        found.append({"pointer": pointer, "code": error["type"], "detail": error["msg"]})
+    return found
+
+
+def install(api: NinjaAPI) -> None:
+    """Map each kind of failure once, for all endpoints."""
+
+    @api.exception_handler(DomainError)
+    def _domain(request: HttpRequest, error: DomainError) -> HttpResponse:
+        return refusal(error)
+
+    @api.exception_handler(ApiError)
+    def _api(request: HttpRequest, error: ApiError) -> HttpResponse:
+        return problem(
+            error.status, error.detail, code=error.code, headers=error.headers, **error.facts
+        )
+
+    @api.exception_handler(ValidationError)
+    def _validation(request: HttpRequest, error: ValidationError) -> HttpResponse:
+        errors = field_errors(error.errors)
+        return problem(
+            422,
+            "; ".join(f"{e['pointer'] or 'body'}: {e['detail']}" for e in errors[:5]),
+            code="validation_error",
+            title="Validation failed",
+            errors=errors[:100],
+        )
+
+    @api.exception_handler(HttpError)
+    def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
+        return problem(error.status_code, str(error))
+
+    @api.exception_handler(Http404)
+    def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
+        return problem(404)
+
+    @api.exception_handler(PermissionDenied)
+    def _denied(request: HttpRequest, error: PermissionDenied) -> HttpResponse:
+        return problem(403, str(error))
+
+    @api.exception_handler(RequestDataTooBig)
+    def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        return problem(413, "A body has at most 1 MiB")
+
+    @api.exception_handler(OperationalError)
+    def _database(request: HttpRequest, error: OperationalError) -> HttpResponse:
+        log.error("database_unavailable", error=str(error))
+        return unavailable()
+
+    @api.exception_handler(InterfaceError)
+    def _connection(request: HttpRequest, error: InterfaceError) -> HttpResponse:
+        log.error("database_unavailable", error=str(error))
+        return unavailable()
+
+    @api.exception_handler(Exception)
+    def _bug(request: HttpRequest, error: Exception) -> HttpResponse:
+        log.error("unhandled", exc_info=error, path=request.path)
+        return problem(500, "Something went wrong on our side; the request id helps us find it.")
+
+
+class ApiProblemMiddleware:
+    """The edge of /api/: refuses bodies that are too large or not JSON, and turns every other error into a problem."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(API_PREFIX):
+            return self.get_response(request)
+        response = self._refused_body(request) or self.get_response(request)
+        if response.status_code >= HTTPStatus.BAD_REQUEST and not response.get(
+            "Content-Type", ""
+        ).startswith(CONTENT_TYPE):
+            kept = {
+                name: response[name]
+                for name in ("Allow", "Retry-After", "WWW-Authenticate")
+                if name in response
+            }
+            response = problem(response.status_code, headers=kept)
+        return response
+
+    @staticmethod
+    def _refused_body(request: HttpRequest) -> HttpResponse | None:
+        if request.method not in {"POST", "PUT", "PATCH"}:
+            return None
+        try:
+            length = int(request.META.get("CONTENT_LENGTH") or 0)
+        except ValueError:
+            return problem(400, "Content-Length is not a number")
+        if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            return problem(413, "A body has at most 1 MiB")
+        if length and request.content_type != "application/json":
+            return problem(
+                415,
+                "Send application/json",
+                headers={"Accept-Patch": "application/json"} if request.method == "PATCH" else None,
+            )
+        return None

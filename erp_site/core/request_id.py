@@ -1,0 +1,38 @@
+"""One id for one request: on the answer, in every log line, on history, movements and events."""
+
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import structlog
+import uuid_utils
+from django.http import HttpRequest, HttpResponse
+
+HEADER = "X-Request-ID"
+_VALID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_current: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def current() -> str:
+    """The id of the request being served; empty outside a request."""
+    return _current.get()
+
+
+class RequestIDMiddleware:
+    """Keeps a valid X-Request-ID of the caller, makes one otherwise."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sent = request.headers.get(HEADER, "")
+        request_id = sent if _VALID.fullmatch(sent) else uuid_utils.uuid7().hex
+        token = _current.set(request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            structlog.contextvars.unbind_contextvars("request_id")
+            _current.reset(token)
+        response[HEADER] = request_id
+        return response

@@ -1,0 +1,209 @@
+"""Types the API's schemas are made of: strict in, exact out."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+from ninja import Schema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from .money import to_text
+
+LARGEST_ID: Final = 2**63 - 1
+LARGEST_QUANTITY: Final = 1_000_000
+LARGEST_STOCK: Final = 1_000_000_000_000
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MONEY: Final = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EARLIEST_YEAR, _LATEST_YEAR = 1900, 2999
+
+
+class In(Schema):
+    """A body: unknown fields are refused, nothing is converted from another type."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Out(BaseModel):
+    """An answer, made from plain values."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+def _without_control(text: str) -> str:
+    if _CONTROL.search(text):
+        raise PydanticCustomError("control_character", "Control characters are not allowed")
+    return text
+
+
+def _integer_from_query(value: Any) -> Any:
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "Input should be an integer")
+    return value
+
+
+def _date_from_text(value: Any) -> Any:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise PydanticCustomError("date_type", "Input should be a date as text: YYYY-MM-DD")
+    return value
+
+
+def _reasonable(value: date) -> date:
+    if not _EARLIEST_YEAR <= value.year <= _LATEST_YEAR:
+        raise PydanticCustomError("date_range", "The year should be between 1900 and 2999")
+    return value
+
+
+def _money_from_text(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("money_type", 'Money is a string, for example "10.50"')
+    if not _MONEY.fullmatch(value):
+        raise PydanticCustomError(
+            "money_format", "Money has at most 8 digits, a point and at most 2 places"
+        )
+    return Decimal(value)
+
+
+def _at_least_a_cent(value: Decimal) -> Decimal:
+    if value < Decimal("0.01"):
+        raise PydanticCustomError("money_too_small", "Should be at least 0.01")
+    return value
+
+
+def _utc(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+#: A reference to a record in a body.
+Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
+#: A reference to a record in a query string, where everything is text.
+QueryId = Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=LARGEST_ID)]
+QueryInt = Annotated[int, BeforeValidator(_integer_from_query)]
+Bool = StrictBool
+IsoDate = Annotated[
+    date,
+    BeforeValidator(_date_from_text),
+    AfterValidator(_reasonable),
+    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-12-24"]}),
+]
+#: An amount of money in a body: text, at most two places, at least one cent.
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_money_from_text),
+    AfterValidator(_at_least_a_cent),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(?!0+(\.0{1,2})?$)[0-9]{1,8}(\.[0-9]{1,2})?$",
+            "examples": ["10.50"],
+        },
+        mode="validation",
+    ),
+]
+#: An amount in a query string: zero is fine there.
+QueryMoney = Annotated[
+    Decimal,
+    BeforeValidator(_money_from_text),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"}, mode="validation"
+    ),
+]
+#: An amount in an answer: always two places.
+MoneyOut = Annotated[
+    Decimal,
+    PlainSerializer(to_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+\.[0-9]{2}$", "examples": ["10.50"]}),
+]
+TimeOut = Annotated[
+    datetime,
+    PlainSerializer(_utc, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T14:20:00Z"]}),
+]
+
+
+def line(longest: int, *, shortest: int = 0) -> Any:
+    """Text of `shortest` to `longest` characters after trimming, without control characters."""
+    return Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest),
+        AfterValidator(_without_control),
+    ]
+
+
+class ActorOut(Out):
+    """Who did it."""
+
+    id: int
+    name: str
+
+
+class FieldProblem(Out):
+    """One wrong field."""
+
+    pointer: str = Field(
+        description="JSON pointer into the body, or the parameter's name",
+        examples=["/items/0/quantity"],
+    )
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document; conflicts carry further members with the facts."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["/docs/errors#insufficient_stock"])
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+
+
+class ListParams(Schema):
+    """What every list takes."""
+
+    limit: Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=100)] = 20
+    page: Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=10**9)] | None = (
+        Field(None, description="Numbered pages, for people; not together with cursor")
+    )
+    cursor: str | None = Field(
+        None,
+        max_length=2000,
+        description="next_cursor of the page before; stable while rows are added",
+    )
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list. `count` is exact up to 10,000; beyond, `count_capped` is true."""
+
+    items: list[T]
+    count: int
+    count_capped: bool = False
+    page: int | None = None
+    next_cursor: str | None = None
+
+
+Flag = Literal["true", "false"]

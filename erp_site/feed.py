@@ -1,0 +1,73 @@
+"""GET /events: what happened, in the order it was published."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+from pydantic import Field
+
+from accounts.auth import require
+from accounts.roles import Permission
+from erp_site.core.errors import Invalid
+from erp_site.core.events import EventType
+from erp_site.core.models import Event
+from erp_site.core.pagination import paginate
+from erp_site.core.schemas import ActorOut, ListParams, Out, Page, QueryInt, TimeOut
+
+router = Router(tags=["Events"])
+
+
+class EventOut(Out):
+    """One fact. `sequence` counts without gaps within its aggregate; `position` orders the whole feed."""
+
+    position: int
+    id: UUID
+    type: str = Field(examples=["order.placed"])
+    aggregate: Literal["order", "stock", "product", "customer", "user"]
+    aggregate_id: int
+    sequence: int
+    payload: dict[str, Any]
+    actor: ActorOut | None
+    request_id: str
+    created_at: TimeOut
+
+
+class EventListParams(ListParams):
+    after: QueryInt | None = Field(
+        None, ge=0, le=2**63 - 1, description="Only events with a later position"
+    )
+    types: list[str] | None = Field(
+        None, description="Event types; repeat it or separate with commas", max_length=50
+    )
+
+
+@router.get("", response=Page[EventOut], operation_id="list_events", summary="Read the event feed")
+@require(Permission.VIEW_EVENTS)
+def list_events(
+    request: HttpRequest, response: HttpResponse, params: Query[EventListParams]
+) -> dict[str, Any]:
+    """Published events, oldest first. Remember the last `position` and ask for what came `after` it."""
+    events = Event.objects.filter(position__isnull=False).prefetch_related("actor")
+    if params.after is not None:
+        events = events.filter(position__gt=params.after)
+    if params.types is not None:
+        events = events.filter(type__in=_known_types(params.types))
+    page = paginate(request, response, events, params=params, sort="position")
+    page["items"] = [_present(event) for event in page["items"]]
+    return page
+
+
+def _known_types(names: list[str]) -> list[str]:
+    wanted = [part.strip() for name in names for part in name.split(",") if part.strip()]
+    for name in wanted:
+        if name not in set(EventType):
+            raise Invalid.field("types", "unknown_type", f"Unknown event type {name!r}")
+    return wanted
+
+
+def _present(event: Event) -> dict[str, Any]:
+    names = (
+        "position", "type", "aggregate", "aggregate_id", "sequence", "payload", "actor", "request_id", "created_at",
+    )  # fmt: skip
+    return {"id": event.uid, **{name: getattr(event, name) for name in names}}

@@ -1,0 +1,258 @@
+"""The JSON face of orders. One domain call each; refusals are mapped once, in erp_site/api.py."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Header, Query, Router, Status
+
+from accounts.auth import require
+from accounts.roles import Permission
+from erp_site.core import idempotency
+from erp_site.core.filtering import apply
+from erp_site.core.money import CURRENCY
+from erp_site.core.openapi import problems
+from erp_site.core.pagination import paginate
+from erp_site.core.schemas import Page
+
+from . import queries, services
+from .filters import OrderFilter
+from .models import HasPermissions, Order
+from .schemas import (
+    HistoryOut,
+    NoteIn,
+    NoteOut,
+    OrderIn,
+    OrderListParams,
+    OrderOut,
+    OrderRow,
+    PlaceParams,
+    QuoteOut,
+    StatusIn,
+    StepListParams,
+)
+from .states import OrderStatus
+
+router = Router(tags=["Orders"])
+
+IDEMPOTENCY_KEY = Header(
+    None,
+    alias="Idempotency-Key",
+    description="1-255 printable ASCII characters, bare or quoted; the same key never books twice",
+)
+REPLAYED = {
+    "description": "The order this key has already placed, as it is now",
+    "headers": {
+        "Idempotent-Replayed": {
+            "description": "Always true here",
+            "schema": {"type": "string", "const": "true"},
+        }
+    },
+}
+LOCATION = {
+    "Location": {
+        "description": "Where the order is",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+
+
+def present(order: Order, user: HasPermissions) -> dict[str, Any]:
+    """What a row and a whole order have in common."""
+    return {
+        **{
+            name: getattr(order, name)
+            for name in (
+                "id", "number", "status", "customer_id", "customer", "total", "notes", "due_date",
+                "customer_reference", "delivery_address", "idempotency_key", "version", "created_by",
+                "created_at", "updated_at", "deleted_at",
+            )
+        },
+        "currency": CURRENCY,
+        "allowed_statuses": [status.value for status in order.actions_for(user)],
+    }  # fmt: skip
+
+
+def present_whole(order: Order, user: HasPermissions) -> dict[str, Any]:
+    return {**present(order, user), "items": list(order.items.all())}
+
+
+@router.get(
+    "/orders",
+    response=Page[OrderRow],
+    operation_id="list_orders",
+    summary="List orders",
+    exclude_none=False,
+)
+@require(Permission.VIEW_ORDERS)
+def list_orders(
+    request: HttpRequest, response: HttpResponse, params: Query[OrderListParams]
+) -> dict[str, Any]:
+    """Living orders, newest first. Filters combine; `status` may be repeated."""
+    orders = apply(OrderFilter, request.GET, queries.order_rows(), request=request)
+    page = paginate(request, response, orders, params=params, sort=params.sort)
+    page["items"] = [
+        {**present(order, request.user), "items_count": order.items_count}
+        for order in page["items"]
+    ]
+    return page
+
+
+@router.post(
+    "/orders",
+    response={201: OrderOut, 200: OrderOut | QuoteOut},
+    operation_id="place_order",
+    summary="Place an order",
+    openapi_extra=problems(404, conflict="insufficient_stock"),
+)
+@require(Permission.PLACE_ORDER)
+def place_order(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: OrderIn,
+    params: Query[PlaceParams],
+    idempotency_key: str | None = IDEMPOTENCY_KEY,
+) -> Status:
+    """Reserve the stock and book the order, once for each idempotency key.
+
+    201 the first time; the same key and body again is 200 with `Idempotent-Replayed: true` and the same order
+    as it is now; the same key with another body is 422 `idempotency_key_reused`. `dry_run=true` prices the order
+    and changes nothing.
+    """
+    items = [services.NewItem(item.product_id, item.quantity) for item in body.items]
+    if params.dry_run == "true":
+        quote = services.price_order(actor=request.user, customer_id=body.customer_id, items=items)
+        return Status(200, _present_quote(quote))
+    placement = services.place_order(
+        actor=request.user,
+        customer_id=body.customer_id,
+        items=items,
+        idempotency_key=idempotency.parse_key(idempotency_key, body.idempotency_key),
+        notes=body.notes or "",
+        due_date=body.due_date,
+        customer_reference=body.customer_reference or "",
+        delivery_address=body.delivery_address,
+    )
+    order = queries.get_order(placement.order.pk)
+    if placement.replayed:
+        response["Idempotent-Replayed"] = "true"
+        return Status(200, present_whole(order, request.user))
+    response["Location"] = reverse("api-v1:get_order", args=[order.pk])
+    return Status(201, present_whole(order, request.user))
+
+
+def _present_quote(quote: services.Quote) -> dict[str, Any]:
+    return {
+        "items": [
+            {
+                "product_id": item.line.product_id,
+                "sku": item.line.sku,
+                "name": item.line.name,
+                "quantity": item.quantity,
+                "unit_price": item.unit_price,
+                "subtotal": item.subtotal,
+            }
+            for item in quote.items
+        ],
+        "total": quote.total,
+        "currency": quote.currency,
+        "shortages": quote.shortages,
+    }
+
+
+@router.get(
+    "/orders/{int:order_id}",
+    response=OrderOut,
+    operation_id="get_order",
+    url_name="get_order",
+    summary="Get an order",
+    openapi_extra=problems(404),
+)
+@require(Permission.VIEW_ORDERS)
+def get_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
+    """One order with its items; a deleted one too, with `deleted_at`."""
+    return present_whole(queries.get_order(order_id), request.user)
+
+
+@router.patch(
+    "/orders/{int:order_id}/status",
+    response=OrderOut,
+    operation_id="change_order_status",
+    summary="Move an order on",
+    openapi_extra=problems(404, conflict="illegal_transition"),
+)
+@require(Permission.VIEW_ORDERS)
+def change_order_status(
+    request: HttpRequest,
+    order_id: int,
+    body: StatusIn,
+    idempotency_key: str | None = IDEMPOTENCY_KEY,
+) -> dict[str, Any]:
+    """Take one step of the order's life. A state that does not lead there is 409 with `from`, `to` and `allowed`;
+    a step this role may not take is 403. The optional key makes it happen once."""
+    order = services.change_status(
+        actor=request.user,
+        order_id=order_id,
+        to=OrderStatus(body.status),
+        note=body.note or "",
+        idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
+    )
+    return present_whole(order, request.user)
+
+
+@router.delete(
+    "/orders/{int:order_id}",
+    response=OrderOut,
+    operation_id="delete_order",
+    summary="Cancel and delete an order",
+    openapi_extra=problems(404, conflict="illegal_transition"),
+)
+@require(Permission.CANCEL_ORDER)
+def delete_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
+    """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
+    return present_whole(services.delete_order(actor=request.user, order_id=order_id), request.user)
+
+
+@router.get(
+    "/orders/{int:order_id}/history",
+    response=Page[HistoryOut],
+    operation_id="list_order_history",
+    summary="History of an order",
+    openapi_extra=problems(404),
+)
+@require(Permission.VIEW_ORDERS)
+def list_order_history(
+    request: HttpRequest, response: HttpResponse, order_id: int, params: Query[StepListParams]
+) -> dict[str, Any]:
+    """Every step, oldest first: who, when, why, in which request."""
+    queries.require_order(order_id)
+    return paginate(request, response, queries.history_of(order_id), params=params, sort="seq")
+
+
+@router.get(
+    "/orders/{int:order_id}/notes",
+    response=Page[NoteOut],
+    operation_id="list_order_notes",
+    summary="Notes on an order",
+    openapi_extra=problems(404),
+)
+@require(Permission.VIEW_ORDERS)
+def list_order_notes(
+    request: HttpRequest, response: HttpResponse, order_id: int, params: Query[StepListParams]
+) -> dict[str, Any]:
+    """What people wrote on the order, oldest first."""
+    queries.require_order(order_id)
+    return paginate(request, response, queries.notes_of(order_id), params=params, sort="id")
+
+
+@router.post(
+    "/orders/{int:order_id}/notes",
+    response={201: NoteOut},
+    operation_id="add_order_note",
+    summary="Write a note on an order",
+    openapi_extra=problems(404),
+)
+@require(Permission.ADD_ORDER_NOTE)
+def add_order_note(request: HttpRequest, order_id: int, body: NoteIn) -> Status:
+    """Notes are added, never changed."""
+    return Status(201, services.add_note(actor=request.user, order_id=order_id, text=body.text))

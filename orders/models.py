@@ -1,0 +1,182 @@
+"""Orders, their lines, and everything that happened to them."""
+
+from decimal import Decimal
+from typing import ClassVar, Protocol
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from erp_site.core import clock
+from erp_site.core.models import AppendOnly, EventSource, SoftDelete
+
+from .states import OPEN, OrderStatus, Transition, transitions_from
+
+
+class HasPermissions(Protocol):
+    def has_perm(self, perm: str, /) -> bool: ...
+
+
+class Order(EventSource, SoftDelete):
+    """A promise of goods to a customer. `services` writes it; the row is also the record of its idempotency key.
+
+    `key_hash` is sha256(actor, operation, key): collations make "ABC" and "abc" one key, a hash never.
+    """
+
+    customer = models.ForeignKey(
+        "customers.Customer", on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
+    status = models.CharField(
+        _("status"), max_length=16, choices=OrderStatus, default=OrderStatus.PENDING
+    )
+    total = models.DecimalField(_("total"), max_digits=15, decimal_places=2)
+    items_count = models.PositiveIntegerField(_("items"))
+    notes = models.TextField(_("notes"), max_length=2000, blank=True)
+    due_date = models.DateField(_("due date"), null=True, default=None)
+    customer_reference = models.CharField(_("customer reference"), max_length=64, blank=True)
+    delivery_address = models.CharField(_("delivery address"), max_length=500, blank=True)
+    idempotency_key = models.CharField(max_length=255, editable=False)
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    fingerprint = models.CharField(max_length=64, editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), default=clock.now, editable=False)
+
+    NUMBER_PREFIX: ClassVar = "PED-"
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=OrderStatus.values), name="order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(total__gte=Decimal("0.01")), name="order_total_positive"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["customer", "id"], name="order_customer_id"),
+            models.Index(fields=["status", "id"], name="order_status_id"),
+            models.Index(fields=["created_at", "id"], name="order_created"),
+            models.Index(fields=["updated_at", "id"], name="order_updated"),
+            models.Index(fields=["status", "created_at", "id"], name="order_status_created"),
+            models.Index(fields=["customer", "created_at", "id"], name="order_customer_created"),
+            models.Index(fields=["due_date", "id"], name="order_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def number(self) -> str:
+        """The human number: the id in the desk's clothes."""
+        return order_number(self.pk)
+
+    @property
+    def is_late(self) -> bool:
+        return bool(self.due_date and self.due_date < clock.today() and self.status in OPEN)
+
+    def actions_for(self, user: HasPermissions) -> dict[OrderStatus, Transition]:
+        """What this user may do with the order now."""
+        if self.deleted_at:
+            return {}
+        return {
+            to: transition
+            for to, transition in transitions_from(self.status).items()
+            if user.has_perm(transition.permission)
+        }
+
+
+def order_number(pk: int) -> str:
+    """482 -> "PED-000482"."""
+    return f"{Order.NUMBER_PREFIX}{pk:06d}"
+
+
+class OrderItem(AppendOnly):
+    """One line: what was promised, with the names and the price of that moment."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="items", db_index=False)
+    product = models.ForeignKey(
+        "catalog.Product", on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    sku = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    quantity = models.PositiveIntegerField()
+    unit_price = models.DecimalField(max_digits=10, decimal_places=2)
+    subtotal = models.DecimalField(max_digits=15, decimal_places=2)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "product"], name="order_item_once"),
+            models.CheckConstraint(
+                condition=Q(quantity__gte=1), name="order_item_quantity_positive"
+            ),
+        ]
+        indexes = [models.Index(fields=["product", "order"], name="order_item_product")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku}"
+
+
+class OrderHistory(AppendOnly):
+    """One step in the life of an order; `seq` counts from 1 without gaps."""
+
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="history", db_index=False
+    )
+    seq = models.PositiveIntegerField()
+    from_status = models.CharField(max_length=16, choices=OrderStatus, null=True)
+    to_status = models.CharField(max_length=16, choices=OrderStatus)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    note = models.CharField(max_length=2000, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    key_hash = models.CharField(max_length=64, null=True, unique=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "seq"], name="order_history_gapless")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id}#{self.seq} {self.from_status} -> {self.to_status}"
+
+
+class OrderNote(AppendOnly):
+    """Something a person wrote on an order."""
+
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="note_rows", db_index=False
+    )
+    text = models.CharField(max_length=2000)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["order", "id"], name="order_note_by_order")]
+
+    def __str__(self) -> str:
+        return self.text[:60]

@@ -1,0 +1,200 @@
+"""The API's words about orders."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from erp_site.core.schemas import (
+    ActorOut,
+    Flag,
+    Id,
+    In,
+    IsoDate,
+    ListParams,
+    MoneyOut,
+    Out,
+    QueryId,
+    TimeOut,
+    line,
+)
+
+#: A literal rather than the enum: a literal is what generated clients and the document handle best.
+Status = Literal["pending", "confirmed", "picked", "shipped", "delivered", "cancelled"]
+Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Key = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        examples=["7c9e6679-7425-40de-944b"],
+    ),
+]
+
+
+class ItemIn(In):
+    product_id: Id
+    quantity: Quantity
+
+
+class OrderIn(In):
+    """A new order. A product named twice becomes one item with the sum."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "customer_id": 1,
+                "items": [{"product_id": 1, "quantity": 2}],
+                "customer_reference": "PO 4711",
+                "idempotency_key": "order-2026-11-23-0001",
+            }
+        },
+    )
+
+    customer_id: Id
+    items: Annotated[list[ItemIn], Field(min_length=1, max_length=200)]
+    notes: line(2000) | None = None  # type: ignore[valid-type]  # a type made by a function
+    due_date: IsoDate | None = None
+    customer_reference: line(64) | None = None  # type: ignore[valid-type]
+    delivery_address: line(500) | None = None  # type: ignore[valid-type]
+    idempotency_key: Key | None = None
+
+
+class StatusIn(In):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"status": "confirmed", "note": "By phone"}}
+    )
+
+    status: Status
+    note: line(2000) | None = None  # type: ignore[valid-type]
+
+
+class NoteIn(In):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"text": "Deliver at the back door"}}
+    )
+
+    text: line(2000, shortest=1)  # type: ignore[valid-type]
+
+
+class CustomerRef(Out):
+    id: int
+    name: str
+
+
+class ItemOut(Out):
+    id: int
+    product_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price: MoneyOut
+    subtotal: MoneyOut
+
+
+class QuoteItemOut(Out):
+    product_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price: MoneyOut
+    subtotal: MoneyOut
+
+
+class ShortageOut(Out):
+    product_id: int
+    sku: str
+    requested: int
+    available: int
+
+
+class QuoteOut(Out):
+    """What an order would be (dry_run)."""
+
+    items: list[QuoteItemOut]
+    total: MoneyOut
+    currency: Literal["BRL"]
+    shortages: list[ShortageOut]
+
+
+class OrderBase(Out):
+    id: int
+    number: str = Field(examples=["PED-000482"])
+    status: Status
+    customer_id: int
+    customer: CustomerRef
+    total: MoneyOut
+    currency: Literal["BRL"]
+    notes: str
+    due_date: date | None
+    customer_reference: str
+    delivery_address: str
+    idempotency_key: str
+    version: int
+    allowed_statuses: list[Status] = Field(description="Where the caller may move the order now")
+    created_by: ActorOut | None
+    created_at: TimeOut
+    updated_at: TimeOut
+    deleted_at: TimeOut | None
+
+
+class OrderOut(OrderBase):
+    items: list[ItemOut]
+
+
+class OrderRow(OrderBase):
+    """An order in a list: how many items, not which."""
+
+    items_count: int
+
+
+class HistoryOut(Out):
+    seq: int
+    from_status: Status | None
+    to_status: Status
+    actor: ActorOut | None
+    note: str
+    request_id: str
+    created_at: TimeOut
+
+
+class NoteOut(Out):
+    id: int
+    text: str
+    actor: ActorOut | None
+    request_id: str
+    created_at: TimeOut
+
+
+class PlaceParams(In):
+    dry_run: Flag = Field(
+        "false", description="Price the order and list every shortage; changes nothing"
+    )
+
+
+class OrderListParams(ListParams):
+    sort: Sort = "-created_at"
+    search: str | None = Field(
+        None, max_length=200, description="Number, words of the customer's name, or CPF/CNPJ"
+    )
+    status: list[Status] | None = Field(None, description="May be repeated")
+    customer_id: QueryId | None = None
+    created_from: str | None = Field(
+        None, max_length=40, description="A date or a time, inclusive", examples=["2026-11-01"]
+    )
+    created_to: str | None = Field(
+        None, max_length=40, description="A time (excluded) or a date (its whole day)"
+    )
+    due_from: IsoDate | None = None
+    due_to: IsoDate | None = None
+    late: Flag | None = Field(None, description="Open past its due date")
+    updated_since: str | None = Field(
+        None, max_length=40, description="A date or a time, inclusive"
+    )
+
+
+class StepListParams(ListParams):
+    """History and notes: oldest first, always."""

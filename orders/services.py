@@ -1,0 +1,477 @@
+"""What can be done to orders: place, price, move on, delete, annotate. The only writers of an order's status."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from accounts.roles import Permission
+from catalog.models import StockLevel, StockMovement, available
+from catalog.services import Delta, Line, StockChange, move_stock, shortage
+from customers.models import Customer
+from erp_site.core import clock, idempotency, request_id
+from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
+from erp_site.core.money import CURRENCY, LARGEST, to_cents
+from erp_site.core.transactions import retrying_atomic
+
+from .models import Order, OrderHistory, OrderItem, OrderNote
+from .queries import get_order, require_order
+from .signals import order_deleted, order_placed, order_status_changed
+from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+PLACE: Final = "order.place"
+CHANGE_STATUS: Final = "order.status"
+MOST_ITEMS: Final = 200
+LARGEST_QUANTITY: Final = 1_000_000
+#: order.placed and stock.reserved: the order is inserted with its event counter already there.
+EVENTS_WHEN_PLACED: Final = 2
+
+Kind = StockMovement.Kind
+
+
+class IllegalTransition(Conflict):
+    """The order's state does not lead there; `allowed` says where it does."""
+
+    code = "illegal_transition"
+    title = "Illegal transition"
+
+
+class InactiveCustomer(Conflict):
+    code = "inactive_customer"
+    title = "Inactive customer"
+
+
+class InactiveProduct(Conflict):
+    """`items` names the products that are not sold at present."""
+
+    code = "inactive_product"
+    title = "Inactive product"
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """What the caller wants: a product and a number of pieces."""
+
+    product_id: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The order, and whether this key had already placed it."""
+
+    order: Order
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PricedItem:
+    """A wanted product with the price and the names of this moment."""
+
+    line: Line
+    quantity: int
+    unit_price: Decimal
+    available: int
+
+    @property
+    def subtotal(self) -> Decimal:
+        return to_cents(self.unit_price * self.quantity)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an order would be, and what is missing for it."""
+
+    items: list[PricedItem]
+    total: Decimal
+    shortages: list[dict[str, Any]] = field(default_factory=list)
+    currency: str = CURRENCY
+
+
+def place_order(
+    *,
+    actor: "User",
+    customer_id: int,
+    items: Iterable[NewItem],
+    idempotency_key: str,
+    notes: str = "",
+    due_date: date | None = None,
+    customer_reference: str = "",
+    delivery_address: str | None = None,
+) -> Placement:
+    """Reserve the stock and book the order, once for each key of this actor.
+
+    The same key with the same request answers with the same order as it is now; concurrent duplicates
+    wait for the first and then do the same. A refused attempt keeps nothing, its key included.
+
+    Args:
+        items: quantities in whole pieces; a product named twice becomes one line with the sum.
+        delivery_address: the customer's address of this moment when not given.
+
+    Raises:
+        Denied, NotFound (customer or product), InactiveCustomer, InactiveProduct, InsufficientStock (with
+        every short line), IdempotencyKeyReused, Invalid, Busy.
+    """
+    if not actor.has_perm(Permission.PLACE_ORDER):
+        raise Denied(_("Your role may not place orders."))
+    wanted = merge(items)
+    key_hash = idempotency.key_hash(actor.pk, PLACE, idempotency_key)
+    fingerprint = idempotency.fingerprint(
+        {
+            "customer_id": customer_id,
+            "items": [[item.product_id, item.quantity] for item in wanted],
+            "notes": notes,
+            "due_date": due_date.isoformat() if due_date else None,
+            "customer_reference": customer_reference,
+            "delivery_address": delivery_address,
+        }
+    )
+    if remembered := idempotency.recall(key_hash):
+        # Redis is only a hint where to look: the row decides, and no transaction is needed to read it.
+        replay = _replay(fingerprint, pk=remembered.object_id, key_hash=key_hash)
+        if replay:
+            return replay
+    placement = _place(
+        actor=actor,
+        customer_id=customer_id,
+        wanted=wanted,
+        idempotency_key=idempotency_key,
+        key_hash=key_hash,
+        fingerprint=fingerprint,
+        notes=notes,
+        due_date=due_date,
+        customer_reference=customer_reference,
+        delivery_address=delivery_address,
+    )
+    order_id = placement.order.pk
+    transaction.on_commit(lambda: idempotency.remember(key_hash, fingerprint, order_id))
+    return placement
+
+
+@retrying_atomic
+def _place(
+    *,
+    actor: "User",
+    customer_id: int,
+    wanted: Sequence[NewItem],
+    idempotency_key: str,
+    key_hash: str,
+    fingerprint: str,
+    notes: str,
+    due_date: date | None,
+    customer_reference: str,
+    delivery_address: str | None,
+) -> Placement:
+    if replay := _replay(fingerprint, key_hash=key_hash):
+        return replay
+    customer = _orderable_customer(customer_id)
+    priced, total = _price(wanted)
+    now = clock.now()
+    order = Order(
+        customer=customer,
+        status=OrderStatus.PENDING,
+        total=total,
+        items_count=len(priced),
+        notes=notes,
+        due_date=due_date,
+        customer_reference=customer_reference,
+        delivery_address=customer.address if delivery_address is None else delivery_address,
+        idempotency_key=idempotency_key,
+        key_hash=key_hash,
+        fingerprint=fingerprint,
+        event_seq=EVENTS_WHEN_PLACED,
+        created_by=actor,
+        created_at=now,
+        updated_at=now,
+    )
+    # The order first: a duplicate of the key waits here, before it holds any stock, and then replays.
+    order.save(force_insert=True)
+    # The INSERT holds the customer's row (foreign key) until the commit: a deletion that was under way is
+    # visible now, one that comes later will see this order. Without this an order could outlive its customer.
+    if not Customer.objects.filter(pk=customer_id).exists():
+        raise NotFound(_("There is no such customer."), customer_id=customer_id)
+    changes = move_stock(
+        actor=actor,
+        kind=Kind.RESERVED,
+        deltas=[Delta(item.line, reserved=item.quantity) for item in priced],
+        reference=order.number,
+    )
+    rows = [
+        OrderItem(
+            order=order,
+            product_id=item.line.product_id,
+            sku=item.line.sku,
+            name=item.line.name,
+            quantity=item.quantity,
+            unit_price=item.unit_price,
+            subtotal=item.subtotal,
+        )
+        for item in priced
+    ]
+    OrderItem.objects.bulk_create(rows)
+    _announce_placed(order, rows, changes, actor)
+    return Placement(order, replayed=False)
+
+
+def _announce_placed(
+    order: Order, rows: list[OrderItem], changes: list[StockChange], actor: "User"
+) -> None:
+    order.event_seq = 0
+    order_placed.send(sender=Order, order=order, items=rows, changes=changes, actor=actor)
+    if order.event_seq != EVENTS_WHEN_PLACED:
+        raise RuntimeError("the events of a placed order are not those its row was inserted with")
+
+
+def _replay(fingerprint: str, **lookup: Any) -> Placement | None:
+    """The order this key has placed, if any; refused when it was placed by another request."""
+    order = Order.all_objects.filter(**lookup).first()
+    if order is None:
+        return None
+    if order.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+    return Placement(order, replayed=True)
+
+
+def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:
+    """What this order would cost now, and every shortage. Changes nothing and locks nothing.
+
+    Raises:
+        Denied, NotFound, InactiveCustomer, InactiveProduct, Invalid.
+    """
+    if not actor.has_perm(Permission.PLACE_ORDER):
+        raise Denied(_("Your role may not place orders."))
+    _orderable_customer(customer_id)
+    priced, total = _price(merge(items))
+    shortages = [
+        shortage(item.line, requested=item.quantity, available=item.available)
+        for item in priced
+        if item.quantity > item.available
+    ]
+    return Quote(priced, total, shortages)
+
+
+def merge(items: Iterable[NewItem]) -> list[NewItem]:
+    """One item a product, with the sum, in the order of first mention.
+
+    Raises:
+        Invalid: no item, too many, or a quantity out of range.
+    """
+    sums: dict[int, int] = {}
+    for index, item in enumerate(items):
+        sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+        if item.quantity < 1 or sums[item.product_id] > LARGEST_QUANTITY:
+            raise Invalid.field(
+                f"/items/{index}/quantity",
+                "out_of_range",
+                _("A quantity is between 1 and 1,000,000."),
+            )
+        if index >= MOST_ITEMS:
+            raise Invalid.field("/items", "too_long", _("An order has at most 200 items."))
+    if not sums:
+        raise Invalid.field("/items", "too_short", _("An order has at least one item."))
+    return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
+
+
+def _orderable_customer(customer_id: int) -> Customer:
+    customer = Customer.objects.filter(pk=customer_id).first()
+    if customer is None:
+        raise NotFound(_("There is no such customer."), customer_id=customer_id)
+    if not customer.is_active:
+        raise InactiveCustomer(
+            _("%(name)s is inactive.") % {"name": customer.name}, customer_id=customer_id
+        )
+    return customer
+
+
+def _price(wanted: Sequence[NewItem]) -> tuple[list[PricedItem], Decimal]:
+    """Prices, names and stock levels of the wanted products in one unlocked read."""
+    found = {
+        row[1]: row
+        for row in StockLevel.objects.filter(
+            product_id__in=[item.product_id for item in wanted],
+            product__deleted_at=None,
+            warehouse__is_default=True,
+        ).values_list(
+            "pk", "product_id", "product__sku", "product__name", "product__low_stock_threshold",
+            "product__price", "product__is_active", "on_hand", "reserved",
+        )
+    }  # fmt: skip
+    missing = [item.product_id for item in wanted if item.product_id not in found]
+    if missing:
+        named = ", ".join(map(str, missing))
+        raise NotFound(
+            _("There is no such product: %(ids)s.") % {"ids": named}, product_ids=missing
+        )
+    inactive = [found[item.product_id] for item in wanted if not found[item.product_id][6]]
+    if inactive:
+        raise InactiveProduct(
+            _("Not sold at present: %(skus)s.") % {"skus": ", ".join(row[2] for row in inactive)},
+            items=[{"product_id": row[1], "sku": row[2]} for row in inactive],
+        )
+    priced = [
+        PricedItem(
+            line=Line(*found[item.product_id][:5]),
+            quantity=item.quantity,
+            unit_price=found[item.product_id][5],
+            available=available(*found[item.product_id][7:]),
+        )
+        for item in wanted
+    ]
+    total = sum((item.subtotal for item in priced), Decimal(0))
+    if total > LARGEST:
+        raise Invalid.field("/items", "total_too_large", _("The total is larger than can be kept."))
+    return priced, total
+
+
+@retrying_atomic
+def change_status(
+    *,
+    actor: "User",
+    order_id: int,
+    to: OrderStatus,
+    note: str = "",
+    idempotency_key: str | None = None,
+) -> Order:
+    """Move the order along one edge of TRANSITIONS, with its effect on stock, its history and its events.
+
+    Raises:
+        NotFound, IllegalTransition (the state), Denied (the role), IdempotencyKeyReused, Busy.
+    """
+    key_hash, fingerprint = None, ""
+    if idempotency_key is not None:
+        key_hash = idempotency.key_hash(actor.pk, CHANGE_STATUS, idempotency_key)
+        fingerprint = idempotency.fingerprint({"order_id": order_id, "status": to, "note": note})
+        used = (
+            OrderHistory.objects.filter(key_hash=key_hash)
+            .values_list("fingerprint", flat=True)
+            .first()
+        )
+        if used is not None:
+            if used != fingerprint:
+                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+            return get_order(order_id)
+    order = _locked(order_id)
+    transition = _allowed_transition(order, to)
+    if not actor.has_perm(transition.permission):
+        raise Denied(_("Your role may not do this: %(action)s.") % {"action": transition.label})
+    _move(order, to, transition, actor=actor, note=note, key_hash=key_hash, fingerprint=fingerprint)
+    _save(order)
+    return get_order(order_id)
+
+
+@retrying_atomic
+def delete_order(*, actor: "User", order_id: int, note: str = "") -> Order:
+    """Cancel the order if it is still open for that, and take it out of the lists. Repeating changes nothing.
+
+    Raises:
+        Denied, NotFound, IllegalTransition (picked or later), Busy.
+    """
+    if not actor.has_perm(Permission.CANCEL_ORDER):
+        raise Denied(_("Your role may not cancel orders."))
+    order = _locked(order_id)
+    if order.deleted_at is None:
+        if order.status != OrderStatus.CANCELLED:
+            transition = _allowed_transition(order, OrderStatus.CANCELLED)
+            _move(order, OrderStatus.CANCELLED, transition, actor=actor, note=note)
+        order.deleted_at = clock.now()
+        order_deleted.send(sender=Order, order=order, actor=actor)
+        _save(order)
+    return get_order(order_id)
+
+
+def _locked(order_id: int) -> Order:
+    # Without this lock two cancels return the stock twice.
+    order = Order.all_objects.select_for_update().filter(pk=order_id).first()
+    if order is None:
+        raise NotFound(_("There is no such order."), order_id=order_id)
+    return order
+
+
+def _allowed_transition(order: Order, to: OrderStatus) -> Transition:
+    was = OrderStatus(order.status)
+    transition = TRANSITIONS.get((was, to))
+    if transition is None:
+        raise IllegalTransition(
+            _("%(number)s is %(was)s and cannot become %(to)s.")
+            % {"number": order.number, "was": was.label, "to": OrderStatus(to).label},
+            **{
+                "from": was.value,
+                "to": OrderStatus(to).value,
+                "allowed": [s.value for s in transitions_from(was)],
+            },
+        )
+    return transition
+
+
+def _move(
+    order: Order, to: OrderStatus, transition: Transition, *, actor: "User", note: str,
+    key_hash: str | None = None, fingerprint: str = "",
+) -> None:  # fmt: skip
+    """The transition itself, on a locked order; the caller saves it."""
+    was = OrderStatus(order.status)
+    items = list(OrderItem.objects.filter(order=order).order_by("pk"))
+    if transition.stock is not StockEffect.NONE:
+        _move_reserved(order, items, transition.stock, actor=actor)
+    order.status = to
+    last = OrderHistory.objects.filter(order=order).aggregate(last=Max("seq"))["last"]
+    order_status_changed.send(
+        sender=Order, order=order, was=was, transition=transition, items=items, history_seq=last + 1,
+        actor=actor, note=note, key_hash=key_hash, fingerprint=fingerprint,
+    )  # fmt: skip
+
+
+def _move_reserved(
+    order: Order, items: Sequence[OrderItem], effect: StockEffect, *, actor: "User"
+) -> None:
+    """Give the order's reservation back, or let it leave the house."""
+    quantities = {item.product_id: item for item in items}
+    levels = StockLevel.objects.filter(
+        product_id__in=quantities, warehouse__is_default=True
+    ).values_list("pk", "product_id")
+    ship = effect is StockEffect.SHIP
+    move_stock(
+        actor=actor,
+        kind=Kind.SHIPPED if ship else Kind.RELEASED,
+        deltas=[
+            Delta(
+                Line(pk, product_id, quantities[product_id].sku, quantities[product_id].name, None),
+                on_hand=-quantities[product_id].quantity if ship else 0,
+                reserved=-quantities[product_id].quantity,
+            )
+            for pk, product_id in levels
+        ],
+        reference=order.number,
+    )
+
+
+def _save(order: Order) -> None:
+    order.version += 1
+    order.updated_at = clock.now()
+    order.save(update_fields=["status", "version", "updated_at", "deleted_at", "event_seq"])
+
+
+@retrying_atomic
+def add_note(*, actor: "User", order_id: int, text: str) -> OrderNote:
+    """Write something on an order, for everybody who reads it.
+
+    Raises:
+        Denied, NotFound.
+    """
+    if not actor.has_perm(Permission.ADD_ORDER_NOTE):
+        raise Denied(_("Your role may not add notes."))
+    require_order(order_id)
+    return OrderNote.objects.create(
+        order_id=order_id,
+        text=text,
+        actor=actor,
+        request_id=request_id.current(),
+        created_at=clock.now(),
+    )

@@ -1,0 +1,7 @@
+"""What orders announce, inside the transaction that does it. Receivers record; they never decide."""
+
+from django.dispatch import Signal
+
+order_placed = Signal()  # order, items, changes: list[StockChange], actor
+order_status_changed = Signal()  # order, was, transition, items, actor, note, key_hash, fingerprint
+order_deleted = Signal()  # order, actor
