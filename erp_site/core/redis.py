@@ -1,0 +1,88 @@
+"""Redis as the product uses it: never needed for a right answer, never waited for by a request.
+
+Requests go through `best_effort()`, which gives Redis 100 ms and leaves it alone for 5 s after a failure;
+the relay, which has time, talks to `client()` directly and tries again later.
+"""
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from django.conf import settings
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = structlog.get_logger(__name__)
+
+HURRY: Final = 0.1  # seconds that a request spends on a Redis that does not answer
+PAUSE: Final = 5.0  # seconds that Redis is left alone after a failure
+
+
+@functools.cache
+def client(url: str, timeout: float) -> Redis:
+    """A client with its own pool of connections (per process and `timeout`, in seconds); it never retries."""
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        protocol=2,  # RESP3 would add round trips to each connection
+    )
+
+
+class BestEffort:
+    """A circuit breaker around one Redis: no error ever leaves it, and an outage costs next to nothing."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._retry_at: float | None = None  # monotonic seconds; None while Redis is well
+
+    def attempt[T](self, call: Callable[[Redis], T]) -> T | None:
+        """What `call` returns, or None when Redis is away, too slow, or being left alone."""
+        probing = self._retry_at is not None
+        if probing and not self._may_probe():
+            return None
+        try:
+            result = call(client(self._url, HURRY))
+        except Exception as error:  # noqa: BLE001 -- whatever Redis does, the request goes on
+            self._leave_alone(error)
+            return None
+        if probing:
+            self._well_again()
+        return result
+
+    def _may_probe(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if self._retry_at is not None and now < self._retry_at:
+                return False
+            # Moved on first: while one request finds out, the others do not wait with it.
+            self._retry_at = now + PAUSE
+            return True
+
+    def _leave_alone(self, error: Exception) -> None:
+        with self._lock:
+            if self._retry_at is None:
+                log.warning("redis_left_alone", seconds=PAUSE, error=str(error))
+            self._retry_at = time.monotonic() + PAUSE
+
+    def _well_again(self) -> None:
+        with self._lock:
+            self._retry_at = None
+        log.info("redis_well_again")
+
+
+@functools.cache
+def _best_effort(url: str) -> BestEffort:
+    return BestEffort(url)
+
+
+def best_effort() -> BestEffort | None:
+    """The breaker of this process, or None where no REDIS_URL is set."""
+    return _best_effort(settings.REDIS_URL) if settings.REDIS_URL else None
