@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 from ninja import Schema
 from pydantic import (
@@ -193,10 +193,7 @@ class ListParams(Schema):
     )
 
 
-T = TypeVar("T")
-
-
-class Page(BaseModel, Generic[T]):
+class Page[T](BaseModel):
     """One page of a list. `count` is exact up to 10,000; beyond, `count_capped` is true."""
 
     items: list[T]

@@ -86,7 +86,8 @@ def matching[M: models.Model](
     if not terms:
         return queryset.none() if text.strip() else queryset
     manager: models.Manager[Any] = table._default_manager
-    # The longest term is the most selective: it drives, as an IN over its index; the others are checked a row at a time.
+    # The longest term is the most selective: it drives, as an IN over its index; the others are
+    # checked a row at a time.
     driver, *others = sorted(terms, key=len, reverse=True)
     queryset = queryset.filter(
         pk__in=manager.filter(begins_with("word", driver)).values("owner_id")

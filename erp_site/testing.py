@@ -1,0 +1,260 @@
+"""The pytest plugin: people of every role, clients, things to sell, threads that race.
+
+Loaded by `-p erp_site.testing` (pyproject.toml), so every app's tests have these fixtures.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+# Before the settings are read: tests send more requests than people, no mail, and run no relay of their own.
+os.environ["RATE_LIMIT"] = "off"
+os.environ["EMAIL_URL"] = "memory://"
+os.environ["RELAY"] = "off"
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from accounts.models import User
+    from accounts.roles import Role
+    from catalog.models import Product, StockLevel
+    from customers.models import Customer
+    from orders.models import Order
+
+PASSWORD: Final = "correct-horse-battery"  # noqa: S105 -- of users that live as long as a test
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API said."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def code(self) -> str | None:
+        """The problem's code; None for a success."""
+        return self.body.get("code") if isinstance(self.body, dict) else None
+
+
+class Api:
+    """/api/v1 as one person (or nobody) sees it."""
+
+    def __init__(self, client: "Client") -> None:
+        self.client = client
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
+    ) -> Answer:
+        """Send `body` as JSON (bytes and text as they are) and read the answer."""
+        import orjson  # noqa: PLC0415 -- the plugin loads before coverage starts
+
+        extra: dict[str, Any] = {}
+        if body is not None:
+            raw = body if isinstance(body, (bytes, str)) else orjson.dumps(body)
+            extra = {"data": raw, "content_type": "application/json"}
+        response = self.client.generic(
+            method.upper(), f"/api/v1{path}", headers=headers or {}, query_params=query or None, **extra
+        )
+        is_json = "json" in response.get("Content-Type", "")
+        content = orjson.loads(response.content) if is_json and response.content else response.content
+        return Answer(response.status_code, content, dict(response.items()))
+
+    def get(self, path: str, **query: Any) -> Answer:
+        return self("get", path, **query)
+
+    def post(self, path: str, body: Any, **kwargs: Any) -> Answer:
+        return self("post", path, body, **kwargs)
+
+    def patch(self, path: str, body: Any, **kwargs: Any) -> Answer:
+        return self("patch", path, body, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> Answer:
+        return self("delete", path, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    """Sign-in limits and the like do not leak from one test into the next."""
+    from django.core.cache import cache  # noqa: PLC0415 -- the plugin loads before Django
+
+    yield
+    cache.clear()
+
+
+@pytest.fixture
+def make_user(db: None) -> "Callable[..., User]":
+    """A user of a role, with PASSWORD and a verified address."""
+    from allauth.account.models import EmailAddress  # noqa: PLC0415
+
+    from accounts.models import User  # noqa: PLC0415
+
+    def make(role: str = "viewer", email: str | None = None, **fields: Any) -> User:
+        number = User.objects.count()
+        email = email or f"{role}{number}@example.com"
+        user = User.objects.create_user(
+            email, PASSWORD, **{"role": role, "name": f"{role.title()} {number}", **fields}
+        )
+        EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def people(make_user: "Callable[..., User]") -> "dict[Role, User]":
+    """One user a role."""
+    from accounts.roles import Role  # noqa: PLC0415
+
+    return {role: make_user(role.value, f"{role.value}@example.com") for role in Role}
+
+
+@pytest.fixture
+def admin(make_user: "Callable[..., User]") -> "User":
+    return make_user("admin")
+
+
+@pytest.fixture
+def manager(make_user: "Callable[..., User]") -> "User":
+    return make_user("manager")
+
+
+@pytest.fixture
+def operator(make_user: "Callable[..., User]") -> "User":
+    return make_user("operator")
+
+
+@pytest.fixture
+def viewer(make_user: "Callable[..., User]") -> "User":
+    return make_user("viewer")
+
+
+@pytest.fixture
+def api_as(db: None) -> "Callable[[User | None], Api]":
+    """The API as this user sees it; None for nobody. CSRF is tested on its own."""
+    from django.test import Client  # noqa: PLC0415
+
+    def make(user: "User | None") -> Api:
+        client = Client(raise_request_exception=False)
+        if user is not None:
+            client.force_login(user, backend="accounts.backends.RoleBackend")
+        return Api(client)
+
+    return make
+
+
+@pytest.fixture
+def api(api_as: "Callable[[User | None], Api]", admin: "User") -> Api:
+    """The API as an administrator."""
+    return api_as(admin)
+
+
+@pytest.fixture
+def anonymous(api_as: "Callable[[User | None], Api]") -> Api:
+    return api_as(None)
+
+
+@pytest.fixture
+def make_product(admin: "User") -> "Callable[..., Product]":
+    """A product with stock, made by the service."""
+    from catalog.models import Product  # noqa: PLC0415
+    from catalog.services import create_product  # noqa: PLC0415
+
+    def make(sku: str | None = None, *, on_hand: int = 10, price: str = "10.00", **fields: Any) -> Product:
+        number = Product.all_objects.count() + 1
+        sku = sku or f"SKU-{number}"
+        return create_product(
+            actor=admin, sku=sku, price=Decimal(price), on_hand=on_hand, **{"name": f"Product {number}", **fields}
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_customer(admin: "User") -> "Callable[..., Customer]":
+    """A customer with a valid invented CNPJ, made by the service."""
+    from customers.models import Customer  # noqa: PLC0415
+    from customers.services import create_customer  # noqa: PLC0415
+    from erp_site.core import taxid  # noqa: PLC0415
+
+    def make(name: str | None = None, **fields: Any) -> Customer:
+        number = Customer.all_objects.count() + 1
+        root = f"TE{number:06d}0001"
+        wanted = {
+            "name": name or f"Customer {number}",
+            "cpf_cnpj": root + taxid.cnpj_check_digits(root),
+            "email": f"customer{number}@example.com",
+            **fields,
+        }
+        return create_customer(actor=admin, **wanted)
+
+    return make
+
+
+@pytest.fixture
+def product(make_product: "Callable[..., Product]") -> "Product":
+    """Ten pieces at 10.00."""
+    return make_product()
+
+
+@pytest.fixture
+def customer(make_customer: "Callable[..., Customer]") -> "Customer":
+    return make_customer()
+
+
+@pytest.fixture
+def place(operator: "User", customer: "Customer") -> "Callable[..., Order]":
+    """An order of (product, quantity) pairs, placed by the service."""
+    from orders.services import NewItem, place_order  # noqa: PLC0415
+
+    def make(*lines: tuple["Product", int], key: str | None = None, **fields: Any) -> "Order":
+        place.count += 1  # type: ignore[attr-defined]
+        wanted = {
+            "actor": operator,
+            "customer_id": customer.pk,
+            "items": [NewItem(product.pk, quantity) for product, quantity in lines],
+            "idempotency_key": key or f"key-{place.count}",  # type: ignore[attr-defined]
+            **fields,
+        }
+        return place_order(**wanted).order
+
+    place = make
+    place.count = 0  # type: ignore[attr-defined]
+    return make
+
+
+def level_of(product: "Product") -> "StockLevel":
+    """The product's stock as the database has it now."""
+    from catalog.models import StockLevel  # noqa: PLC0415
+
+    return StockLevel.objects.get(product=product)
+
+
+def in_parallel(*jobs: Callable[[], Any]) -> list[Any]:
+    """Run every job in a thread of its own, all released at once; results (or exceptions) in order."""
+    from django.db import connection  # noqa: PLC0415
+
+    barrier = threading.Barrier(len(jobs))
+    results: list[Any] = [None] * len(jobs)
+
+    def run(index: int, job: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(timeout=30)
+            results[index] = job()
+        except Exception as error:  # noqa: BLE001 -- the test looks at it
+            results[index] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(jobs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    return results
