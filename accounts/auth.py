@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Final
 
 from allauth.headless.contrib.ninja.security import JWTTokenAuth
-from allauth.idp.oidc.contrib.ninja.security import TokenAuth
+from allauth.idp.oidc.models import Token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from ninja.security import SessionAuth
+from ninja.security import HttpBearer, SessionAuth
+from ninja.utils import check_csrf
 
 from erp_site.core.errors import Denied
+from erp_site.core.problems import ApiError
 
 from .roles import Permission
 
@@ -30,6 +32,17 @@ class JWTAuth(JWTTokenAuth):
     openapi_bearerFormat = "JWT"  # noqa: N815 -- ninja copies openapi_* into the document as they are
 
 
+def enforce_csrf(request: HttpRequest) -> None:
+    """ninja's views are exempt from Django's check; what a cookie authorises, or sets, must ask itself.
+
+    Raises:
+        ApiError: 403 `csrf_failed`.
+    """
+    if check_csrf(request):
+        detail = _("Send the CSRF token of the cookie in X-CSRFToken.")
+        raise ApiError(403, detail, code="csrf_failed")
+
+
 class CookieAuth(SessionAuth):
     """The session cookie; changes need the CSRF token in `X-CSRFToken`.
 
@@ -40,29 +53,33 @@ class CookieAuth(SessionAuth):
     def __call__(self, request: HttpRequest) -> Any:
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
-        return super().__call__(request)
+        enforce_csrf(request)
+        return request.user
 
 
-class MachineAuth(TokenAuth):
+class MachineAuth(HttpBearer):
     """`Authorization: Bearer` with a token of `POST /identity/o/api/token` (client credentials)."""
 
-    openapi_type = "http"
-    openapi_scheme = "bearer"
-
-    def __call__(self, request: HttpRequest) -> Any:
-        token = super().__call__(request)
-        if not token:
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        found = (
+            Token.objects.valid()
+            .by_value(token)
+            .filter(type=Token.Type.ACCESS_TOKEN)
+            .select_related("client__owner")
+            .first()
+        )
+        if found is None or found.client is None or MACHINE_SCOPE not in found.get_scopes():
             return None
-        user = token.user or token.client.owner
-        if user is None or not user.is_active:
+        owner = found.client.owner
+        if owner is None or not owner.is_active:
             return None
-        request.user = user
-        return token
+        request.user = owner
+        return found
 
 
 jwt: Final = JWTAuth()
 cookie: Final = CookieAuth()
-machine: Final = MachineAuth(MACHINE_SCOPE)
+machine: Final = MachineAuth()
 PEOPLE: Final = [jwt, cookie]
 ANYONE_SIGNED_IN: Final = [jwt, cookie, machine]
 

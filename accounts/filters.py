@@ -1,0 +1,26 @@
+"""Which users a list shows: one FilterSet for the page and the API."""
+
+import django_filters
+from django.db.models import QuerySet
+
+from erp_site.core import search
+from erp_site.core.filtering import FlagFilter
+
+from .models import User, UserWord
+from .roles import Role
+
+
+class UserFilter(django_filters.FilterSet):
+    """Every filter of the list of users."""
+
+    search = django_filters.CharFilter(method="filter_search", max_length=200)
+    role = django_filters.ChoiceFilter(choices=Role.choices)
+    is_active = FlagFilter("is_active")
+
+    class Meta:
+        model = User
+        fields: list[str] = []
+
+    def filter_search(self, queryset: QuerySet[User], name: str, value: str) -> QuerySet[User]:
+        """By beginnings of words of the name and of the e-mail address."""
+        return search.matching(queryset, UserWord, value)

@@ -1,0 +1,44 @@
+"""Recording what happened to users: events, in the transaction that makes them true."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from erp_site.core.events import Aggregate, EventType, Fact, record
+
+from .models import User
+from .signals import user_changed, user_created
+
+
+@receiver(user_created)
+def record_creation(*, user: User, actor: User | None, **_: Any) -> None:
+    described = {
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "is_active": user.is_active,
+    }
+    record(
+        [Fact(EventType.USER_CREATED, Aggregate.USER, user.pk, user.event_seq, described)],
+        actor=actor,
+    )
+
+
+@receiver(user_changed)
+def record_changes(*, user: User, actor: User | None, changes: dict[str, Any], **_: Any) -> None:
+    """One event a kind of change; a password's tells nothing but that it was changed."""
+    facts = []
+
+    def add(kind: EventType, **payload: Any) -> None:
+        facts.append(Fact(kind, Aggregate.USER, user.pk, user.next_sequence(), payload))
+
+    if plain := {field: pair for field, pair in changes.items() if field in {"name", "language"}}:
+        add(EventType.USER_UPDATED, changed=plain)
+    if "role" in changes:
+        before, after = changes["role"]
+        add(EventType.USER_ROLE_CHANGED, **{"from": before, "to": after})
+    if "is_active" in changes:
+        add(EventType.USER_ACTIVATED if user.is_active else EventType.USER_DEACTIVATED)
+    if "password" in changes:
+        add(EventType.USER_PASSWORD_CHANGED)
+    record(facts, actor=actor)

@@ -1,0 +1,126 @@
+"""The API's words about people and signing in."""
+
+from typing import Annotated, Literal
+
+from ninja import Field
+from pydantic import ConfigDict, StringConstraints
+
+from erp_site.core.schemas import Bool, Flag, In, ListParams, Out, TimeOut, line
+
+#: Literals rather than enums: they are what generated clients and the document handle best.
+RoleName = Literal["viewer", "operator", "manager", "admin"]
+LanguageCode = Literal["pt-br", "en"]
+Sort = Literal["name", "-name", "email", "-email"]
+
+Email = Annotated[line(254, shortest=3), Field(examples=["ana@example.com"])]
+Name = Annotated[line(255, shortest=1), Field(examples=["Ana Souza"])]
+#: Not trimmed: a space is a character of a password.
+Password = Annotated[
+    str, StringConstraints(min_length=1, max_length=128), Field(examples=["pedidos-demo-2026"])
+]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Code = Annotated[line(32, shortest=1), Field(examples=["123456"])]
+
+
+class RegisterIn(In):
+    email: Email
+    name: Name
+    password: Annotated[Password, Field(description="At least 10 characters")]
+
+
+class LoginIn(In):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"email": "admin@example.com", "password": "pedidos-demo-2026"}
+        },
+    )
+
+    email: Email
+    password: Password
+
+
+class TokenSecondFactorIn(In):
+    session_token: Annotated[Token, Field(description="From the answer of the sign-in")]
+    code: Code
+
+
+class SecondFactorIn(In):
+    code: Code
+
+
+class RefreshIn(In):
+    refresh_token: Token
+
+
+class MeIn(In):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    language: LanguageCode | None = None
+
+
+class PasswordIn(In):
+    current_password: Password
+    new_password: Password
+
+
+class UserIn(In):
+    email: Email
+    name: Name
+    role: RoleName = "viewer"
+    password: Annotated[
+        Password | None, Field(description='Left out: they set one by "forgot password"')
+    ] = None
+
+
+class UserPatch(In):
+    """What is left out stays as it is."""
+
+    name: Name | None = None
+    role: RoleName | None = None
+    is_active: Bool | None = None
+    password: Password | None = None
+
+
+class UserListParams(ListParams):
+    search: str | None = Field(
+        None, max_length=200, description="Beginnings of words of name and e-mail"
+    )
+    role: RoleName | None = None
+    is_active: Flag | None = None
+    sort: Sort = "name"
+
+
+class UserOut(Out):
+    id: int
+    email: str
+    name: str
+    role: RoleName
+    is_active: bool
+    language: LanguageCode
+    last_login: TimeOut | None
+    created_at: TimeOut
+
+
+class MeOut(UserOut):
+    permissions: list[str] = Field(examples=[["orders.place_order", "orders.view_order"]])
+
+
+class SignedInOut(Out):
+    user: UserOut
+
+
+class TokenPairOut(Out):
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int = Field(description="Seconds until the access token expires", examples=[300])
+
+
+class LoginOut(TokenPairOut):
+    user: UserOut
+
+
+class CsrfOut(Out):
+    csrf_token: str = Field(description="Send it as X-CSRFToken together with the cookie")

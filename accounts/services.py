@@ -1,0 +1,332 @@
+"""Everything that changes a user. Actor first; the rules are enforced here and nowhere else."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.idp.oidc.models import Token
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from erp_site.core import clock
+from erp_site.core.errors import Denied, Duplicate, FieldError, Invalid, NotFound
+from erp_site.core.transactions import retrying_atomic
+
+from .models import Language, User, UserWord
+from .roles import Permission, Role, may_manage
+from .signals import user_changed, user_created
+
+#: What changed, by field: [before, after]; of a password only that it did.
+type Changes = dict[str, Any]
+
+SWEPT_AT_ONCE = 100
+
+
+class OwnAccount(Denied):
+    """Nobody changes their own role, deactivates themselves, or resets their own password."""
+
+    code = "own_account"
+
+
+class WrongPassword(Invalid):
+    """The current password given is not the present one."""
+
+
+@retrying_atomic
+def register(
+    *, email: str, name: str, password: str, active: bool, language: str | None = None
+) -> User:
+    """A person makes their own account: a viewer, `active` at once or waiting for a manager.
+
+    Raises:
+        Duplicate: the address has an account.
+        Invalid: the address or the password will not do.
+    """
+    return _create(
+        actor=None,
+        email=email,
+        name=name,
+        role=Role.VIEWER,
+        password=password,
+        is_active=active,
+        language=language or Language.PORTUGUESE,
+        verified=False,
+        by_oneself=True,
+    )
+
+
+@retrying_atomic
+def create_user(
+    *,
+    actor: User,
+    email: str,
+    name: str,
+    role: str = Role.VIEWER,
+    password: str | None = None,
+) -> User:
+    """Make an account for somebody. Without a password they set one by "forgot password".
+
+    Raises:
+        Denied: the actor may not manage users, or not grant `role`.
+        Duplicate, Invalid: as `register`.
+    """
+    _require_manager(actor)
+    _require_may_manage(actor, Role(role))
+    return _create(
+        actor=actor,
+        email=email,
+        name=name,
+        role=Role(role),
+        password=password,
+        is_active=True,
+        language=actor.language,
+        verified=True,
+    )
+
+
+@retrying_atomic
+def update_user(
+    *,
+    actor: User,
+    user_id: int,
+    name: str | None = None,
+    role: str | None = None,
+    is_active: bool | None = None,
+    password: str | None = None,
+) -> User:
+    """Change somebody's account; None leaves a field as it is.
+
+    The last active admin cannot be lost: only an active admin may demote or deactivate an admin, nobody
+    may do it to themselves, and both rows are locked, so at least the actor remains.
+
+    Raises:
+        Denied: not allowed to manage this user or to grant this role.
+        OwnAccount: one's own role, activity or password.
+        NotFound, Invalid.
+    """
+    _require_manager(actor)
+    # Without the lock on the actor two admins demote each other at the same moment, and none is left.
+    # In the order of the primary key, so that they queue instead of deadlocking.
+    locked = {
+        user.pk: user
+        for user in User.objects.select_for_update()
+        .filter(pk__in={actor.pk, user_id})
+        .order_by("pk")
+    }
+    actor = locked[actor.pk]
+    _require_manager(actor)
+    user = locked.get(user_id)
+    if user is None:
+        raise NotFound(_("There is no such user."), user_id=user_id)
+    _require_may_manage(actor, Role(user.role))
+    if role is not None:
+        _require_may_manage(actor, Role(role))
+    changes = _changed(user, name=name, role=role, is_active=is_active)
+    if password is not None:
+        _set_password(user, password, changes, pointer="/password")
+    if user == actor and changes.keys() & {"role", "is_active", "password"}:
+        raise OwnAccount(
+            _(
+                "Your own role and activity are changed by somebody else; your password on your own page."
+            )
+        )
+    _save(user, actor, changes)
+    return user
+
+
+@retrying_atomic
+def update_me(*, actor: User, name: str | None = None, language: str | None = None) -> User:
+    """Change one's own name or language; None leaves a field as it is."""
+    user = User.objects.select_for_update().get(pk=actor.pk)
+    _save(user, user, _changed(user, name=name, language=language))
+    return user
+
+
+@retrying_atomic
+def change_password(*, actor: User, current_password: str, new_password: str) -> None:
+    """Change one's own password. Every session and token of the user ends, the present one too.
+
+    Raises:
+        WrongPassword: the current password is wrong.
+        Invalid: the new one is too weak.
+    """
+    user = User.objects.select_for_update().get(pk=actor.pk)
+    if not user.check_password(current_password):
+        raise WrongPassword.field(
+            "/current_password", "wrong_password", _("This is not your present password.")
+        )
+    set_password(user=user, password=new_password, pointer="/new_password")
+
+
+@retrying_atomic
+def set_password(*, user: User, password: str, pointer: str = "/password") -> None:
+    """Give `user` a password they proved their right to in another way (a reset link, a signed-in page)."""
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    changes: Changes = {}
+    _set_password(locked, password, changes, pointer=pointer)
+    _save(locked, locked, changes)
+    user.password = locked.password
+
+
+@retrying_atomic
+def bootstrap_admin(*, email: str, password: str) -> User | None:
+    """The first administrator, if there is no active one yet. Safe to repeat, also from several servers at once.
+
+    An existing account with this address is left alone, whatever its role: nobody is promoted by a variable.
+    """
+    if User.objects.filter(role=Role.ADMIN, is_active=True).exists():
+        return None
+    email = User.objects.normalize_email(email)
+    if User.objects.filter(email=email).exists():
+        return None
+    try:
+        return _create(
+            actor=None,
+            email=email,
+            name=email.partition("@")[0],
+            role=Role.ADMIN,
+            password=password,
+            is_active=True,
+            language=Language.PORTUGUESE,
+            verified=True,
+        )
+    except Duplicate:  # another server was faster
+        return None
+
+
+def end_sessions(*, user: User) -> None:
+    """Sign `user` out everywhere: browsers, JWT pairs (they live in sessions) and machine tokens."""
+    own = UserSession.objects.filter(user=user)
+    Session.objects.filter(session_key__in=list(own.values_list("session_key", flat=True))).delete()
+    own.delete()
+    Token.objects.filter(Q(user=user) | Q(client__owner=user)).delete()
+
+
+def remember_session(*, user: User, session_key: str, ip: str, user_agent: str) -> None:
+    """Note whose session this is: people see where they are signed in, and deactivation ends it."""
+    UserSession.objects.update_or_create(
+        session_key=session_key,
+        defaults={"user": user, "ip": ip, "user_agent": user_agent[:200]},
+    )
+    _sweep_expired(user)
+
+
+def _sweep_expired(user: User) -> None:
+    """Delete what has ended, a little at every sign-in: there is no cron to forget."""
+    now = clock.now()
+    for expired in (
+        Session.objects.filter(expire_date__lt=now).order_by("expire_date"),
+        Token.objects.filter(expires_at__lt=now).order_by("expires_at"),
+    ):
+        # Found by a plain read and deleted by key: a DELETE over a range locks what others are inserting.
+        if keys := list(expired.values_list("pk", flat=True)[:SWEPT_AT_ONCE]):
+            expired.model._default_manager.filter(pk__in=keys).delete()
+    living = Session.objects.filter(expire_date__gt=now).values("session_key")
+    ended = UserSession.objects.filter(user=user).exclude(session_key__in=living)
+    if keys := list(ended.values_list("pk", flat=True)[:SWEPT_AT_ONCE]):
+        UserSession.objects.filter(pk__in=keys).delete()
+
+
+def _require_manager(actor: User) -> None:
+    if not actor.has_perm(Permission.MANAGE_USERS):
+        raise Denied(_("Your role may not manage users."), permission=Permission.MANAGE_USERS)
+
+
+def _require_may_manage(actor: User, subject: Role) -> None:
+    if not may_manage(Role(actor.role), subject):
+        raise Denied(_("Only an administrator may do this to an administrator."), role=subject)
+
+
+def _create(
+    *,
+    actor: User | None,
+    email: str,
+    name: str,
+    role: Role,
+    password: str | None,
+    is_active: bool,
+    language: str,
+    verified: bool,
+    by_oneself: bool = False,
+) -> User:
+    email = User.objects.normalize_email(email)
+    _check_email(email)
+    user = User(email=email, name=name.strip(), role=role, is_active=is_active, language=language)
+    if password is None:
+        user.set_unusable_password()
+    else:
+        _check_password(user, password, pointer="/password")
+        user.set_password(password)
+    user.next_sequence()
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        raise Duplicate(_("This e-mail address already has an account."), field="email") from None
+    UserWord.index(user.pk, user.name, user.email)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=verified)
+    user_created.send(sender=User, user=user, actor=user if by_oneself else actor)
+    return user
+
+
+def _check_email(email: str) -> None:
+    """Plain ASCII only: databases disagree on which accented letters are the same address."""
+    try:
+        validate_email(email)
+        if not email.isascii():
+            raise ValidationError("", code="invalid")
+    except ValidationError:
+        raise Invalid.field(
+            "/email", "invalid_email", _("This is not an e-mail address.")
+        ) from None
+
+
+def _check_password(user: User, password: str, *, pointer: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(
+            " ".join(error.messages),
+            errors=[
+                FieldError(
+                    pointer=pointer,
+                    code=problem.code or "invalid_password",
+                    detail=" ".join(problem.messages),
+                )
+                for problem in error.error_list
+            ],
+        ) from None
+
+
+def _changed(user: User, **wanted: Any) -> Changes:
+    """Set the fields that are given and differ; say what changed."""
+    changes: Changes = {}
+    for field, value in wanted.items():
+        before = getattr(user, field)
+        if value is not None and value != before:
+            setattr(user, field, value)
+            changes[field] = [before, value]
+    return changes
+
+
+def _set_password(user: User, password: str, changes: Changes, *, pointer: str) -> None:
+    _check_password(user, password, pointer=pointer)
+    user.set_password(password)
+    changes["password"] = None
+
+
+def _save(user: User, actor: User, changes: Changes) -> None:
+    """Write the changed fields, record them, and end what the user may no longer use."""
+    if not changes:
+        return
+    user_changed.send(sender=User, user=user, actor=actor, changes=changes)
+    user.save(update_fields=[*changes, "event_seq"])
+    if "name" in changes:
+        UserWord.index(user.pk, user.name, user.email)
+    if "password" in changes or not user.is_active:
+        end_sessions(user=user)
