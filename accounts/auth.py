@@ -18,10 +18,7 @@ from ninja.utils import check_csrf
 from erp_site.core.errors import Denied
 from erp_site.core.problems import ApiError
 
-from .roles import Permission
-
-#: The one scope of machine tokens: what they may do is decided by the role of their user.
-MACHINE_SCOPE: Final = "api"
+from .roles import MACHINE_SCOPE, Permission
 
 
 class JWTAuth(JWTTokenAuth):

@@ -1,9 +1,13 @@
 """Who may do what: the whole policy in one table. Services, pages, API, docs and tests read it."""
 
 from enum import StrEnum
+from typing import Final
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+#: The one scope of machine tokens: what a machine may do is decided by the role of its user.
+MACHINE_SCOPE: Final = "api"
 
 
 class Permission(StrEnum):

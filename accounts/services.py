@@ -1,9 +1,11 @@
 """Everything that changes a user. Actor first; the rules are enforced here and nowhere else."""
 
+import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from allauth.idp.oidc.models import Token
+from allauth.idp.oidc.models import Client, Token
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
@@ -11,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from erp_site.core import clock
@@ -18,7 +21,7 @@ from erp_site.core.errors import Denied, Duplicate, FieldError, Invalid, NotFoun
 from erp_site.core.transactions import retrying_atomic
 
 from .models import Language, User, UserWord
-from .roles import Permission, Role, may_manage
+from .roles import MACHINE_SCOPE, Permission, Role, may_manage
 from .signals import user_changed, user_created
 
 #: What changed, by field: [before, after]; of a password only that it did.
@@ -197,6 +200,48 @@ def bootstrap_admin(*, email: str, password: str) -> User | None:
         )
     except Duplicate:  # another server was faster
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClient:
+    """A program that may ask for tokens. The secret is stored hashed: this is the only time it is seen."""
+
+    client_id: str
+    secret: str
+    user: User
+
+
+@retrying_atomic
+def create_machine_client(*, name: str, role: str) -> MachineClient:
+    """A client for OAuth client credentials, and the service user of `role` that it acts as.
+
+    The user has no password and an address that gets no mail (RFC 2606); deactivating it stops the client.
+
+    Raises:
+        Duplicate: there is a client of this name.
+    """
+    user = _create(
+        actor=None,
+        email=f"{slugify(name)}@machine.invalid",
+        name=name,
+        role=Role(role),
+        password=None,
+        is_active=True,
+        language=Language.ENGLISH,
+        verified=False,
+    )
+    secret = secrets.token_urlsafe(32)
+    client = Client(
+        name=name[:100],
+        owner=user,
+        grant_types=Client.GrantType.CLIENT_CREDENTIALS,
+        scopes=MACHINE_SCOPE,
+        default_scopes=MACHINE_SCOPE,
+        response_types="",
+    )
+    client.set_secret(secret)
+    client.save(force_insert=True)
+    return MachineClient(client.id, secret, user)
 
 
 def end_sessions(*, user: User) -> None:

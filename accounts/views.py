@@ -1,20 +1,33 @@
-"""What every page has in common: the visitor's language, the need to sign in, the answer to a stale form."""
+"""Making an account, tokens for machines, and what every page has in common: language, sign-in, CSRF."""
 
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from allauth.account.utils import perform_login
+from allauth.core import ratelimit
+from allauth.idp.oidc import views as oidc
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.csrf import csrf_failure as django_csrf_failure
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
+from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.problems import API_PREFIX, problem
+
+from . import services
+from .forms import RegistrationForm
+from .models import User
 
 #: No page of ours: they answer anybody, or ask for credentials in their own way.
 NO_LOGIN: Final = (API_PREFIX, "/static/", "/health", "/metrics", "/docs")
@@ -82,3 +95,55 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         response.status_code = 403
         return response
     return django_csrf_failure(request, reason)
+
+
+@login_not_required
+@never_cache
+@sensitive_post_parameters("password")
+def sign_up(request: HttpRequest) -> HttpResponseBase:
+    """A person makes their own account; signed in at once, or told that a manager will activate it."""
+    if settings.REGISTRATION == "closed":
+        return render(request, "account/signup_closed.html", status=403)
+    form = RegistrationForm(request.POST or None)
+    if request.method == "POST":
+        if too_many := ratelimit.consume_or_429(request, action="signup"):
+            return too_many
+        if form.is_valid() and (user := _registered(form)):
+            if not user.is_active:
+                return redirect("account_signup_done")
+            return perform_login(request, user, redirect_url=settings.LOGIN_REDIRECT_URL)
+    return render(
+        request, "account/signup.html", {"form": form}, status=422 if form.errors else 200
+    )
+
+
+def _registered(form: RegistrationForm) -> User | None:
+    try:
+        return services.register(**form.cleaned_data, active=settings.REGISTRATION == "open")
+    except (Duplicate, Invalid) as refusal:
+        form.add_refusal(refusal)
+        return None
+
+
+@login_not_required
+def sign_up_done(request: HttpRequest) -> HttpResponse:
+    """The account waits for a manager."""
+    return render(request, "account/signup_done.html")
+
+
+@csrf_exempt
+@login_not_required
+def machine_token(request: HttpRequest) -> HttpResponseBase:
+    """Tokens for programs by OAuth client credentials (RFC 6749, 4.4).
+
+    POST grant_type=client_credentials as a form, with the client's id and secret by HTTP Basic (see
+    `manage.py create_machine_client`); the answer's access_token is good for an hour as `Authorization: Bearer`.
+    Each try costs a slow hash, so tries are limited by address.
+    """
+    if request.META.get("QUERY_STRING"):
+        return problem(400, _("Send the parameters in the body (RFC 6749, 3.2)."))
+    if not ratelimit.consume(request, action="machine_token"):
+        return problem(
+            429, _("Too many attempts; wait and try again."), headers={"Retry-After": "60"}
+        )
+    return oidc.token(request)

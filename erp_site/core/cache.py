@@ -1,0 +1,86 @@
+"""The cache that sign-in limits and used one-time codes live in: shared in Redis, in process while Redis is away."""
+
+import threading
+import time
+from typing import Any, Final
+
+import structlog
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django_redis.cache import RedisCache
+from redis.exceptions import RedisError
+
+from .redis import PAUSE
+
+log = structlog.get_logger(__name__)
+
+
+class Breaker:
+    """Until when Redis is left alone. One a process: Django makes a cache object for each thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_until = 0.0  # monotonic seconds
+
+    def allows(self) -> bool:
+        return time.monotonic() >= self._open_until
+
+    def trip(self, error: Exception) -> None:
+        with self._lock:
+            if self.allows():
+                log.warning("cache_without_redis", seconds=PAUSE, error=str(error))
+            self._open_until = time.monotonic() + PAUSE
+
+    def reset(self) -> None:
+        self._open_until = 0.0
+
+
+breaker: Final = Breaker()
+
+
+class RedisOrLocalCache(BaseCache):
+    """Redis; while it does not answer, this process's memory.
+
+    A cache that swallows errors would not do: to allauth a counter that cannot be written means
+    "too many attempts", so nobody could sign in during an outage. This one goes on counting.
+    """
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._redis = RedisCache(server, params)
+        # The options of django_redis mean nothing to LocMemCache, but the number of entries does: at
+        # Django's 300 a crowd of made-up addresses would push real counters out.
+        self._local = LocMemCache("while-redis-is-away", {**params, "OPTIONS": {"MAX_ENTRIES": 100_000}})
+
+    def _either(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        if breaker.allows():
+            try:
+                return getattr(self._redis, operation)(*args, **kwargs)
+            except (RedisError, OSError) as error:
+                breaker.trip(error)
+        return getattr(self._local, operation)(*args, **kwargs)
+
+    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return self._either("add", key, value, timeout=timeout, version=version)
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return self._either("get", key, default=default, version=version)
+
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        self._either("set", key, value, timeout=timeout, version=version)
+
+    def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+        return self._either("touch", key, timeout=timeout, version=version)
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        return self._either("delete", key, version=version)
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return self._either("incr", key, delta=delta, version=version)
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        return self._either("has_key", key, version=version)
+
+    def clear(self) -> None:
+        self._either("clear")
+        self._local.clear()
