@@ -97,6 +97,7 @@ def limit(request: HttpRequest, action: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    view: str
     status: int
     payload: dict[str, Any]
 
@@ -109,6 +110,11 @@ class _Answer:
         """The step that is still missing, if the ones before it were right."""
         flows = self.payload.get("data", {}).get("flows", [])
         return next((flow for flow in flows if flow.get("is_pending")), None)
+
+    @property
+    def is_refused_login(self) -> bool:
+        """The password was right (a wrong one is 400) and no step is missing: the account is not active."""
+        return self.status == 401 and self.view.endswith(":account:login")
 
     @property
     def codes(self) -> set[str]:
@@ -142,7 +148,7 @@ def _dispatch(
         response = refused.response
     finally:
         request.method, request._body = kept  # type: ignore[attr-defined]  # as above
-    return _Answer(response.status_code, json.loads(response.content or b"{}"))
+    return _Answer(name, response.status_code, json.loads(response.content or b"{}"))
 
 
 def _tokens(answer: _Answer) -> Tokens:
@@ -170,6 +176,8 @@ def _finish(answer: _Answer) -> dict[str, Any]:
         raise ApiError(
             401, _("The e-mail address or the password is wrong."), code="invalid_credentials"
         )
+    if answer.is_refused_login:
+        raise ApiError(401, _("This account is not active."), code="account_inactive")
     raise ApiError(401, _("No sign-in is waiting for this step."), code="no_sign_in_pending")
 
 
