@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
 MANAGE := $(PY) manage.py
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP := $(PY) -m pip install -qq --disable-pip-version-check --require-hashes
 
 # mysqlclient is compiled on installation, so only those who name a MySQL database need a compiler.
 DATABASE := $(or $(value DATABASE_URL),$(shell sed -n "s/^DATABASE_URL=[\"']*//p" .env 2>/dev/null))
@@ -32,7 +32,6 @@ serve: export PRODUCTION := on
 serve: .venv/.base $(MYSQL) ## Migrate and serve with production settings, no demo data
 	@$(MANAGE) serve
 
-relay: export PRODUCTION := on
 relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 	@$(MANAGE) relay_events
 
