@@ -22,7 +22,7 @@ class Product(EventSource, UniqueAlive):
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
     is_active = models.BooleanField(_("active"), default=True)
     low_stock_threshold = models.PositiveIntegerField(
-        _("low stock threshold"), null=True, default=None
+        _("low stock threshold"), null=True, blank=True, default=None
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)

@@ -3,9 +3,11 @@
 from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext as _
 
+from customers.models import Customer
 from erp_site.core.errors import NotFound
 
 from .models import Order, OrderHistory, OrderItem, OrderNote
+from .states import OPEN
 
 
 def order_rows() -> QuerySet[Order]:
@@ -48,3 +50,8 @@ def require_order(order_id: int) -> None:
     """
     if not Order.all_objects.filter(pk=order_id).exists():
         raise NotFound(_("There is no such order."), order_id=order_id)
+
+
+def has_open_orders(customer: Customer) -> bool:
+    """Is there an order of this customer that is not at its end?"""
+    return Order.objects.filter(customer=customer, status__in=sorted(OPEN)).exists()

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from catalog.services import StockChange, low_stock_facts
+from catalog.receivers import low_stock_facts
+from catalog.services import StockChange
 from erp_site.core import clock, events, request_id
 from erp_site.core.events import Actor, Aggregate, EventType, Fact
 from erp_site.core.money import to_text

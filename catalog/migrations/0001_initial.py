@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 (
                     "low_stock_threshold",
                     models.PositiveIntegerField(
-                        default=None, null=True, verbose_name="low stock threshold"
+                        blank=True, default=None, null=True, verbose_name="low stock threshold"
                     ),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),

@@ -12,7 +12,6 @@ from catalog.models import Product, StockLevel, StockMovement, Warehouse, availa
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
-from erp_site.core.events import Aggregate, EventType, Fact
 from erp_site.core.transactions import retrying_atomic
 
 if TYPE_CHECKING:
@@ -161,26 +160,6 @@ def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
     )
 
 
-def low_stock_facts(changes: Iterable[StockChange], *, events_each: int = 0) -> list[Fact]:
-    """stock.low for each level that has just become low, on that level's own sequence."""
-    return [
-        Fact(
-            EventType.STOCK_LOW,
-            Aggregate.STOCK,
-            change.line.level_id,
-            change.event_seq + events_each + 1,
-            {
-                "product_id": change.line.product_id,
-                "sku": change.line.sku,
-                "available": available(change.on_hand_after, change.reserved_after),
-                "threshold": change.line.low_stock_threshold,
-            },
-        )
-        for change in changes
-        if change.became_low
-    ]
-
-
 def _write_levels(changes: Sequence[StockChange], events_each: int) -> None:
     """One UPDATE for all levels. Absolute values: the rows are locked."""
 
@@ -277,7 +256,7 @@ def adjust_stock(
         StockLevel.objects.select_for_update()
         .filter(
             product_id=product_id,
-            warehouse_id=Warehouse.objects.filter(is_default=True).values("pk"),
+            warehouse_id=Warehouse.objects.filter(is_default=True).values("pk")[:1],
         )
         .first()
     )

@@ -53,7 +53,7 @@ def is_retryable(error: Exception) -> bool:
 def retrying_atomic[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """Run `function` in a transaction; run it again from the start when the database asks for that.
 
-    Only the outermost call opens the transaction and retries: a nested one simply joins, because a
+    Only the outermost call opens the transaction and retries: a nested one is a savepoint, because a
     deadlock has already rolled back everything, the outer work included. Nothing inside may catch
     OperationalError: a swallowed lock wait timeout was seen to commit half a transaction. Work that
     must not happen twice (Redis, HTTP, mail) belongs in `transaction.on_commit`.
@@ -65,7 +65,8 @@ def retrying_atomic[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         if connection.in_atomic_block:
-            return function(*args, **kwargs)
+            with transaction.atomic():
+                return function(*args, **kwargs)
         deadline = time.monotonic() + DEADLINE
         pause = FIRST_PAUSE
         attempt = 1

@@ -1,0 +1,259 @@
+"""Orders under real threads and real transactions, each race beside the damage it does without its lock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from catalog.models import Product, StockLevel, StockMovement
+from catalog.services import InsufficientStock
+from customers.models import Customer
+from customers.services import CustomerInUse, delete_customer
+from erp_site.core.errors import NotFound
+from erp_site.testing import in_parallel, level_of
+from orders.models import Order, OrderHistory, OrderItem
+from orders.services import IllegalTransition, NewItem, change_status, delete_order, place_order
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+only_with_row_locks = pytest.mark.skipif(
+    connection.vendor == "sqlite",
+    reason="SQLite has one writer at a time (BEGIN IMMEDIATE): there is no row lock to take away",
+)
+
+
+@contextmanager
+def meeting_after(
+    *fragments: str, barrier: threading.Barrier, without_lock: bool = False
+) -> Iterator[None]:
+    """Everybody waits (half a second at most) after the SELECT that contains all `fragments`.
+
+    `without_lock` takes FOR UPDATE out of it: the control that shows what the lock is for.
+    """
+
+    def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if not sql.startswith("SELECT") or not all(part in sql for part in fragments):
+            return execute(sql, *rest)
+        result = execute(sql.replace(" FOR UPDATE", "") if without_lock else sql, *rest)
+        try:
+            barrier.wait(timeout=0.5)
+        except threading.BrokenBarrierError:
+            pass  # the others are waiting for our lock, as they should
+        return result
+
+    with connection.execute_wrapper(wrapper):
+        yield
+
+
+def meeting(
+    job: Callable[[], Any], *fragments: str, times: int = 2, without_lock: bool = False
+) -> list[Any]:
+    """Run `job` in several threads that meet after the SELECT with these fragments."""
+    barrier = threading.Barrier(times)
+
+    def run() -> Any:
+        with meeting_after(*fragments, barrier=barrier, without_lock=without_lock):
+            return job()
+
+    return in_parallel(*[run] * times)
+
+
+def without_unique_key(
+    table: str, name: str, columns: str, *, foreign_key: str = ""
+) -> Iterator[None]:
+    """The table without one unique key, as a fixture: the control that shows what the key is for."""
+    with connection.cursor() as cursor:
+        if foreign_key:
+            cursor.execute(f"ALTER TABLE {table} ADD INDEX for_foreign_key ({foreign_key})")
+        cursor.execute(f"ALTER TABLE {table} DROP INDEX {name}")
+    yield
+    with connection.cursor() as cursor:
+        for emptied in ("orders_orderhistory", "orders_orderitem", "orders_order", "core_event"):
+            cursor.execute(f"DELETE FROM {emptied}")  # noqa: S608 -- literals
+        cursor.execute(f"ALTER TABLE {table} ADD UNIQUE INDEX {name} ({columns})")
+        if foreign_key:
+            cursor.execute(f"ALTER TABLE {table} DROP INDEX for_foreign_key")
+
+
+def two_orders_of_eight(
+    product: Product, customer: Customer, operator: User, *, without_lock: bool
+) -> list[Any]:
+    keys = iter("ab")
+
+    def job() -> Any:
+        return place_order(
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 8)],
+            idempotency_key=next(keys),
+        )
+
+    return meeting(job, "catalog_stocklevel", "FOR UPDATE", without_lock=without_lock)
+
+
+def test_two_orders_of_eight_share_ten_units_only_once(
+    product: Product, customer: Customer, operator: User
+) -> None:
+    results = two_orders_of_eight(product, customer, operator, without_lock=False)
+    refused = [r for r in results if isinstance(r, InsufficientStock)]
+    assert [r.facts["items"][0]["available"] for r in refused] == [2]
+    assert (Order.objects.count(), level_of(product).available) == (1, 2)
+
+
+@only_with_row_locks
+def test_control_without_the_level_lock_sixteen_of_ten_are_sold(
+    product: Product, customer: Customer, operator: User
+) -> None:
+    two_orders_of_eight(product, customer, operator, without_lock=True)
+    assert (Order.objects.count(), level_of(product).reserved) == (2, 8)
+    assert sum(OrderItem.objects.values_list("quantity", flat=True)) == 16
+
+
+def test_one_key_many_times_is_one_order(
+    product: Product, customer: Customer, operator: User
+) -> None:
+    def job() -> Any:
+        return place_order(
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 1)],
+            idempotency_key="same",
+        )
+
+    results = in_parallel(*[job] * 12)
+    assert sorted(r.replayed for r in results) == [False] + [True] * 11
+    assert {r.order.pk for r in results} == {Order.objects.get().pk}
+    assert level_of(product).reserved == 1
+
+
+@pytest.fixture
+def no_unique_key() -> Iterator[None]:
+    yield from without_unique_key("orders_order", "key_hash", "key_hash")
+
+
+@only_with_row_locks
+def test_control_without_the_unique_key_one_key_books_twice(
+    product: Product, customer: Customer, operator: User, no_unique_key: None
+) -> None:
+    def job() -> Any:
+        return place_order(
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 1)],
+            idempotency_key="same",
+        )
+
+    meeting(job, "orders_order", "`key_hash` = ")
+    assert (Order.objects.count(), level_of(product).reserved) == (2, 2)
+
+
+def test_cancelling_six_times_returns_the_stock_once(
+    product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4))
+    place((product, 4))
+
+    def patch() -> Any:
+        return change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+
+    def delete() -> Any:
+        return delete_order(actor=manager, order_id=order.pk)
+
+    results = in_parallel(patch, delete, patch, delete, patch, delete)
+    unexpected = [
+        r for r in results if isinstance(r, Exception) and not isinstance(r, IllegalTransition)
+    ]
+    assert (unexpected, level_of(product).reserved) == ([], 4)
+    assert StockMovement.objects.filter(kind="released").count() == 1
+    assert list(OrderHistory.objects.filter(order=order).values_list("seq", flat=True)) == [1, 2]
+
+
+@pytest.fixture
+def no_history_key() -> Iterator[None]:
+    yield from without_unique_key(
+        "orders_orderhistory", "order_history_gapless", "order_id, seq", foreign_key="order_id"
+    )
+
+
+@pytest.fixture
+def no_event_key() -> Iterator[None]:
+    yield from without_unique_key(
+        "core_event", "event_sequence_unique", "aggregate, aggregate_id, sequence"
+    )
+
+
+@only_with_row_locks
+def test_control_without_the_order_lock_two_cancels_return_the_stock_twice(
+    product: Product,
+    place: Callable[..., Order],
+    manager: User,
+    no_history_key: None,
+    no_event_key: None,
+) -> None:
+    order = place((product, 4))
+    place((product, 4))
+
+    def job() -> Any:
+        return change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+
+    meeting(job, "orders_order`", "FOR UPDATE", without_lock=True)
+    assert StockMovement.objects.filter(kind="released").count() == 2
+    assert level_of(product).reserved == 0  # the other order's four pieces are unprotected
+
+
+def test_an_order_and_the_deletion_of_its_customer_exclude_each_other(
+    product: Product, make_customer: Callable[..., Customer], operator: User, admin: User
+) -> None:
+    for round_ in range(5):
+        customer = make_customer()
+
+        def place(customer: Customer = customer, key: str = f"r{round_}") -> Any:
+            return place_order(
+                actor=operator,
+                customer_id=customer.pk,
+                items=[NewItem(product.pk, 1)],
+                idempotency_key=key,
+            )
+
+        def delete(customer: Customer = customer) -> Any:
+            return delete_customer(actor=admin, customer_id=customer.pk)
+
+        placed, deleted = in_parallel(place, delete)
+        assert isinstance(placed, NotFound) != isinstance(deleted, CustomerInUse), (placed, deleted)
+        if isinstance(placed, NotFound):
+            assert not Order.objects.filter(customer=customer).exists()
+
+
+def test_shuffled_orders_and_cancels_over_shared_products_leave_an_exact_ledger(
+    make_product: Callable[..., Product], customer: Customer, operator: User, manager: User
+) -> None:
+    products = [make_product(on_hand=1000) for _ in range(6)]
+    ways = [products, products[::-1], products[3:] + products[:3], products[::2] + products[1::2]]
+
+    def worker(number: int) -> Callable[[], Any]:
+        def run() -> Any:
+            for turn in range(5):
+                items = [NewItem(p.pk, 1 + turn) for p in ways[(number + turn) % 4]]
+                order = place_order(
+                    actor=operator,
+                    customer_id=customer.pk,
+                    items=items,
+                    idempotency_key=f"{number}-{turn}",
+                ).order
+                if turn % 2:
+                    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+            return "done"
+
+        return run
+
+    assert in_parallel(*(worker(number) for number in range(8))) == ["done"] * 8
+    kept = 8 * (1 + 3 + 5)
+    assert (
+        list(StockLevel.objects.order_by("pk").values_list("on_hand", "reserved"))
+        == [(1000, kept)] * 6
+    )
