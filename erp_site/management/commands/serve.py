@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
-from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.files import locks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server import MPServer
 
 if TYPE_CHECKING:
     from django.core.handlers.wsgi import WSGIHandler
@@ -99,9 +99,10 @@ class Command(BaseCommand):
 
     def collect_static_files(self) -> None:
         """Run `collectstatic` if production's manifest is older than any file it names."""
-        if not isinstance(staticfiles_storage, ManifestFilesMixin):
+        manifest_name = getattr(staticfiles_storage, "manifest_name", None)
+        if manifest_name is None:
             return
-        manifest = Path(settings.STATIC_ROOT, staticfiles_storage.manifest_name)
+        manifest = Path(settings.STATIC_ROOT, manifest_name)
         collected = manifest.stat().st_mtime if manifest.exists() else 0
         sources = (
             Path(storage.path(name))
@@ -185,7 +186,7 @@ def create_mysql_database() -> None:
         ) from error
 
 
-class Server(Granian):
+class Server(MPServer):
     """Replaces a dead worker however often one dies: Granian gives up at a second death within 5.5 s."""
 
     def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:
