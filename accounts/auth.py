@@ -18,6 +18,7 @@ from ninja.utils import check_csrf
 from erp_site.core.errors import Denied
 from erp_site.core.problems import ApiError
 
+from .models import User
 from .roles import MACHINE_SCOPE, Permission
 
 
@@ -81,16 +82,20 @@ PEOPLE: Final = [jwt, cookie]
 ANYONE_SIGNED_IN: Final = [jwt, cookie, machine]
 
 
-def require[**P, R](
+class SignedIn(HttpRequest):
+    """A request past authentication, as endpoints get it. For type checkers."""
+
+    user: User
+
+
+def require[Q: HttpRequest, **P, R](
     permission: Permission,
-) -> Callable[[Callable[Concatenate[HttpRequest, P], R]], Callable[Concatenate[HttpRequest, P], R]]:
+) -> Callable[[Callable[Concatenate[Q, P], R]], Callable[Concatenate[Q, P], R]]:
     """Refuse with `Denied` (403) unless the caller's role has `permission`."""
 
-    def decorate(
-        endpoint: Callable[Concatenate[HttpRequest, P], R],
-    ) -> Callable[Concatenate[HttpRequest, P], R]:
+    def decorate(endpoint: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P], R]:
         @functools.wraps(endpoint)
-        def checked(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> R:
+        def checked(request: Q, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if not request.user.has_perm(permission):
                 raise Denied(_("Your role does not allow this."), permission=permission)
             return endpoint(request, *args, **kwargs)

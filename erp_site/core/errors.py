@@ -15,7 +15,7 @@ class FieldError(TypedDict):
 class DomainError(Exception):
     """A refusal: a code for machines, a message for people, and the facts behind it.
 
-    `facts` become members of the problem document (RFC 9457), so they must be JSON values.
+    `facts` become members of the problem document (RFC 9457), so they must be JSON values, amounts or aware times.
     """
 
     code: ClassVar[str] = "domain_error"

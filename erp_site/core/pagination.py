@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
@@ -100,9 +100,11 @@ def _beyond(
         if made_for != sort or not isinstance(pk, int) or isinstance(pk, bool) or abs(pk) >= 2**63:
             raise ValueError
         field = model._meta.get_field("id" if column == "pk" else column)
-        value = field.to_python(raw)  # type: ignore[union-attr]  # a concrete column by contract
+        value = field.clean(raw, None)  # type: ignore[union-attr]  # a concrete column by contract
         if value is None or (isinstance(value, int) and abs(value) >= 2**63):
             raise ValueError
+        if isinstance(value, datetime) and value.astimezone(UTC) != datetime.fromisoformat(raw):
+            raise ValueError  # a date, or a time without zone
     except (
         ValueError,
         TypeError,

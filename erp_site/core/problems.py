@@ -79,7 +79,9 @@ def problem(
         **facts,
     }
     response = HttpResponse(
-        orjson.dumps(body, default=str), status=status, content_type=CONTENT_TYPE
+        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z),
+        status=status,
+        content_type=CONTENT_TYPE,
     )
     for name, value in (headers or {}).items():
         response[name] = value
@@ -112,6 +114,8 @@ def field_errors(errors: list[dict[str, Any]]) -> list[dict[str, str]]:
     for error in errors:
         source, *rest = error["loc"]
         if source == "body":
+            # Pydantic names the chosen shape of a union too; shapes are tagged "<shape>", fields never.
+            rest = [part for part in rest if not str(part).startswith("<")]
             pointer = "/" + "/".join(str(part) for part in rest[1:]) if len(rest) > 1 else ""
         else:
             pointer = "/".join(str(part) for part in rest[-1:])

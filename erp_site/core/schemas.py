@@ -1,10 +1,13 @@
 """Types the API's schemas are made of: strict in, exact out."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
+from annotated_types import GroupedMetadata
 from ninja import Schema
 from pydantic import (
     AfterValidator,
@@ -94,8 +97,10 @@ def _utc(value: datetime) -> str:
 #: A reference to a record in a body.
 Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 #: A reference to a record in a query string, where everything is text.
-QueryId = Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=LARGEST_ID)]
+QueryId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_integer_from_query)]
 QueryInt = Annotated[int, BeforeValidator(_integer_from_query)]
+#: Which edit of a record the caller has seen.
+Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Bool = StrictBool
 IsoDate = Annotated[
     date,
@@ -138,13 +143,28 @@ TimeOut = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Line(GroupedMetadata):
+    """Marks text of `shortest` to `longest` characters after trimming, without control characters."""
+
+    longest: int
+    shortest: int = 0
+
+    def __iter__(self) -> Iterator[object]:
+        yield StringConstraints(
+            strip_whitespace=True, min_length=self.shortest, max_length=self.longest
+        )
+        yield AfterValidator(_without_control)
+
+
 def line(longest: int, *, shortest: int = 0) -> Any:
-    """Text of `shortest` to `longest` characters after trimming, without control characters."""
-    return Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=shortest, max_length=longest),
-        AfterValidator(_without_control),
-    ]
+    """The type that Line describes, where no type checker looks."""
+    return Annotated[str, Line(longest, shortest)]
+
+
+def unsent() -> Any:
+    """The default of a field of a PATCH: none. Not sent is no change, and null is refused unless the type allows it."""
+    return Field(default_factory=lambda: None)
 
 
 class ActorOut(Out):
@@ -182,8 +202,8 @@ class Problem(BaseModel):
 class ListParams(Schema):
     """What every list takes."""
 
-    limit: Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=100)] = 20
-    page: Annotated[int, BeforeValidator(_integer_from_query), Field(ge=1, le=10**9)] | None = (
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_integer_from_query)] = 20
+    page: Annotated[int, Field(ge=1, le=10**9), BeforeValidator(_integer_from_query)] | None = (
         Field(None, description="Numbered pages, for people; not together with cursor")
     )
     cursor: str | None = Field(

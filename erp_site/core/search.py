@@ -2,7 +2,8 @@
 
 LIKE '%x%' reads the whole table and full-text differs between engines. Here each searchable row has one
 row a word, folded to plain a-z and 0-9, and a prefix is a range: `silv` is `>= 'silv' AND < 'silw'`. Digits
-sort before letters in every collation, so the range means the same everywhere.
+sort before letters in every collation, so the range means the same everywhere. The words of codes (a SKU)
+carry a mark, so that a search finds them and a filter by name does not.
 """
 
 import re
@@ -17,6 +18,11 @@ LONGEST_WORD: Final = 40
 MOST_WORDS: Final = 40
 MOST_TERMS: Final = 6
 _LAST: Final = "z"
+_CODE: Final = "."
+#: Above every character in every collation of SQLite, MariaDB and MySQL.
+_ABOVE_ALL: Final = "\U0010ffff"
+#: Up to this many ids are sent back as a list; beyond, the database works with both conditions at once.
+_FEW: Final = 500
 
 
 def fold(text: str) -> str:
@@ -51,6 +57,11 @@ def begins_with(column: str, prefix: str) -> Q:
     return condition & Q(**{f"{column}__lt": end}) if end else condition
 
 
+def prefixed(column: str, prefix: str) -> Q:
+    """`column`, a normalised text, begins with `prefix`: a range, since no LIKE uses an index on all databases."""
+    return Q(**{f"{column}__gte": prefix, f"{column}__lt": prefix + _ABOVE_ALL})
+
+
 class SearchWord(models.Model):
     """One word of one searchable row. Subclasses add `owner`, a foreign key named so."""
 
@@ -63,10 +74,11 @@ class SearchWord(models.Model):
         return self.word
 
     @classmethod
-    def index(cls, owner_id: int, *texts: str) -> None:
-        """Make the words of this owner those of `texts`. Part of the owner's own transaction."""
-        wanted = set(words(*texts))
-        rows = cls._default_manager.filter(owner_id=owner_id)
+    def index(cls, owner_id: int, *texts: str, codes: Iterable[str] = ()) -> None:
+        """Make the words of this owner those of `texts` and `codes`. Part of the owner's own transaction."""
+        wanted = {*words(*texts), *(_CODE + word[: LONGEST_WORD - 1] for word in words(*codes))}
+        manager: models.Manager[Any] = cls._default_manager
+        rows = manager.filter(owner_id=owner_id)
         present = set(rows.values_list("word", flat=True))
         if gone := present - wanted:
             rows.filter(word__in=gone).delete()
@@ -75,25 +87,47 @@ class SearchWord(models.Model):
     @classmethod
     def index_new(cls, pairs: Iterable[tuple[int, str]]) -> None:
         """Add (owner id, word) rows known to be new."""
-        cls._default_manager.bulk_create(cls(owner_id=owner, word=word) for owner, word in pairs)
+        manager: models.Manager[Any] = cls._default_manager
+        manager.bulk_create(manager.model(owner_id=owner, word=word) for owner, word in pairs)
 
 
 def matching[M: models.Model](
-    queryset: models.QuerySet[M], table: type[SearchWord], text: str
+    queryset: models.QuerySet[M], table: type[SearchWord], text: str, *, codes: bool = False
 ) -> models.QuerySet[M]:
-    """Rows of `queryset` that have, for every word of `text`, a word beginning with it."""
+    """Rows that have, for every word of `text`, a word beginning with it; with `codes`, a code's word will do too."""
     terms = words(text)[:MOST_TERMS]
     if not terms:
         return queryset.none() if text.strip() else queryset
     manager: models.Manager[Any] = table._default_manager
-    # The longest term is the most selective: it drives, as an IN over its index; the others are
-    # checked a row at a time.
+
+    def found(term: str) -> Q:
+        plain = begins_with("word", term)
+        return plain | begins_with("word", _CODE + term[: LONGEST_WORD - 1]) if codes else plain
+
+    # The longest term is the most selective: it drives, as an IN over its index; the others are checked row by row.
     driver, *others = sorted(terms, key=len, reverse=True)
-    queryset = queryset.filter(
-        pk__in=manager.filter(begins_with("word", driver)).values("owner_id")
-    )
+    queryset = queryset.filter(pk__in=manager.filter(found(driver)).values("owner_id"))
     for term in others:
-        queryset = queryset.filter(
-            Exists(manager.filter(begins_with("word", term), owner_id=OuterRef("pk")))
-        )
+        queryset = queryset.filter(Exists(manager.filter(found(term), owner_id=OuterRef("pk"))))
     return queryset
+
+
+def matching_or[M: models.Model](
+    queryset: models.QuerySet[M], table: type[SearchWord], text: str, keys: Q
+) -> models.QuerySet[M]:
+    """Rows that match `text` by their words, or satisfy `keys` (ranges over indexed columns).
+
+    An OR of the two would use neither index, and mostly only one of them finds anything: so both are asked
+    first, and the OR is left to the case where both find many.
+    """
+    by_words, by_keys = matching(queryset, table, text), queryset.filter(keys)
+    ids = [
+        list(part.order_by().values_list("pk", flat=True)[:_FEW]) for part in (by_words, by_keys)
+    ]
+    if not ids[1]:
+        return by_words
+    if not ids[0]:
+        return by_keys
+    if max(map(len, ids)) < _FEW:
+        return queryset.filter(pk__in={*ids[0], *ids[1]})
+    return queryset.filter(Q(pk__in=by_words.order_by().values("pk")) | keys)
