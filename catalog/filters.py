@@ -1,0 +1,55 @@
+"""Which products a list shows: one FilterSet for the page and the API."""
+
+from decimal import Decimal
+from typing import Final
+
+import django_filters
+from django.db.models import QuerySet
+
+from erp_site.core.filtering import FlagFilter
+from erp_site.core.search import matching, prefixed
+
+from . import queries
+from .models import Product, ProductWord
+
+MOST: Final = Decimal("99999999.99")
+
+
+class ProductFilter(django_filters.FilterSet):
+    """Every filter of the list of products."""
+
+    search = django_filters.CharFilter(method="filter_search", max_length=200)
+    name = django_filters.CharFilter(method="filter_name", max_length=200)
+    sku = django_filters.CharFilter(method="filter_sku", max_length=64)
+    is_active = FlagFilter("is_active")
+    price_min = django_filters.NumberFilter(
+        "price", "gte", min_value=0, max_value=MOST, decimal_places=2
+    )
+    price_max = django_filters.NumberFilter(
+        "price", "lte", min_value=0, max_value=MOST, decimal_places=2
+    )
+    low_stock = FlagFilter(method="filter_low_stock")
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+    def filter_search(
+        self, queryset: QuerySet[Product], name: str, value: str
+    ) -> QuerySet[Product]:
+        """By beginnings of words of the SKU, the GTIN and the name."""
+        return queries.search(queryset, value)
+
+    def filter_name(self, queryset: QuerySet[Product], name: str, value: str) -> QuerySet[Product]:
+        """By beginnings of words of the name alone."""
+        return matching(queryset, ProductWord, value)
+
+    def filter_sku(self, queryset: QuerySet[Product], name: str, value: str) -> QuerySet[Product]:
+        """By the beginning of the SKU, in any case."""
+        return queryset.filter(prefixed("sku", value.strip().upper()))
+
+    def filter_low_stock(
+        self, queryset: QuerySet[Product], name: str, value: bool
+    ) -> QuerySet[Product]:
+        """Those with no more than their threshold available, or (false) all others."""
+        return queries.low_stock(queryset, low=value)

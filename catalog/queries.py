@@ -1,0 +1,81 @@
+"""Reading products, their stock and its ledger."""
+
+from typing import Any, Final
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.utils.translation import gettext as _
+
+from erp_site.core.errors import NotFound
+from erp_site.core.search import matching
+
+from .models import Product, ProductWord, StockLevel, StockMovement, available
+
+#: What a list may be sorted by: the public name and its column.
+SORTS: Final = {
+    "name": "name",
+    "sku": "sku",
+    "price": "price",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+}
+#: The ledger is append-only: the order of ids is the order of time.
+MOVEMENT_SORTS: Final = {"created_at": "id"}
+
+
+def products() -> QuerySet[Product]:
+    """The living ones, with their stock in one more query, so that sorting keeps its index."""
+    return Product.objects.prefetch_related("levels")
+
+
+def get_product(product_id: int) -> Product:
+    """Raises NotFound, for a deleted one too."""
+    product = products().filter(pk=product_id).first()
+    if product is None:
+        raise missing(product_id)
+    return product
+
+
+def missing(product_id: int) -> NotFound:
+    """The refusal that names this product."""
+    return NotFound(_("There is no such product."), product_id=product_id)
+
+
+def as_record(product: Product) -> dict[str, Any]:
+    """The product with its stock of all warehouses together."""
+    levels = list(product.levels.all())
+    on_hand, reserved = sum(it.on_hand for it in levels), sum(it.reserved for it in levels)
+    return {
+        "id": product.pk,
+        "sku": product.sku,
+        "gtin": product.gtin,
+        "name": product.name,
+        "description": product.description,
+        "price": product.price,
+        "is_active": product.is_active,
+        "on_hand": on_hand,
+        "reserved": reserved,
+        "available": available(on_hand, reserved),
+        "low_stock_threshold": product.low_stock_threshold,
+        "version": product.version,
+        "created_at": product.created_at,
+        "updated_at": product.updated_at,
+    }
+
+
+def low_stock(queryset: QuerySet[Product], *, low: bool) -> QuerySet[Product]:
+    """The products that are low, or those that are not: models.is_low as a condition, the same to the unit."""
+    levels = StockLevel.objects.filter(product=OuterRef("pk")).order_by().values("product")
+    promised = levels.annotate(free=Sum(F("on_hand") - F("reserved"))).values("free")
+    is_low = Q(low_stock_threshold__isnull=False, low_stock_threshold__gte=Subquery(promised))
+    return queryset.filter(is_low) if low else queryset.exclude(is_low)
+
+
+def search(queryset: QuerySet[Product], text: str) -> QuerySet[Product]:
+    """By beginnings of words of the SKU, the GTIN and the name, mixed as people type them."""
+    return matching(queryset, ProductWord, text, codes=True)
+
+
+def movements(product: Product) -> QuerySet[StockMovement]:
+    """The product's ledger in all warehouses, with who did it. The levels by id: a join would sort by hand."""
+    levels = [level.pk for level in product.levels.all()]
+    return StockMovement.objects.filter(level_id__in=levels).select_related("actor")

@@ -1,0 +1,140 @@
+"""Record what happened to products and their stock, inside the service's transaction; and the one warehouse
+there always is."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.apps.registry import Apps
+from django.dispatch import receiver
+from django.utils.translation import gettext as _
+
+from erp_site.core import events
+from erp_site.core.events import Actor, Aggregate, EventType, Fact
+from erp_site.core.money import to_text
+
+from .models import Product, StockMovement, available
+from .signals import product_created, product_deleted, product_updated, stock_adjusted
+
+if TYPE_CHECKING:
+    from .services import StockChange
+
+DEFAULT_WAREHOUSE = "MAIN"
+
+
+def make_default_warehouse(*, using: str, apps: Apps, **_kwargs: Any) -> None:
+    """After `migrate` and after a flush: by signal, since migrations alone would not survive a test's flush."""
+    try:
+        warehouses = apps.get_model("catalog", "Warehouse")
+    except LookupError:  # migrated back to before there were any
+        return
+    warehouses.objects.using(using).get_or_create(
+        is_default=True, defaults={"code": DEFAULT_WAREHOUSE, "name": _("Main warehouse")}
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | str) else to_text(value)
+
+
+def _record(
+    kind: EventType, product: Product, actor: Actor | None, payload: dict[str, Any]
+) -> None:
+    # The service has counted this event, under the row's lock.
+    fact = Fact(
+        kind, Aggregate.PRODUCT, product.pk, product.event_seq, {"sku": product.sku, **payload}
+    )
+    events.record([fact], actor=actor)
+
+
+@receiver(product_created, dispatch_uid="catalog.record_created")
+def record_created(
+    sender: type[Product], *, product: Product, on_hand: int, actor: Actor | None, **_kwargs: Any
+) -> None:
+    """product.created with what people need to know it by, and the opening stock."""
+    payload = {
+        "name": product.name,
+        "price": to_text(product.price),
+        "is_active": product.is_active,
+        "on_hand": on_hand,
+    }
+    _record(EventType.PRODUCT_CREATED, product, actor, payload)
+
+
+@receiver(product_updated, dispatch_uid="catalog.record_updated")
+def record_updated(
+    sender: type[Product],
+    *,
+    product: Product,
+    changed: dict[str, list[Any]],
+    actor: Actor | None,
+    **_kwargs: Any,
+) -> None:
+    """`fields` names all that changed, `changes` has [old, new]; a description is only named, it may be long."""
+    payload = {
+        "version": product.version,
+        "fields": sorted(changed),
+        "changes": {
+            name: [_plain(value) for value in values]
+            for name, values in changed.items()
+            if name != "description"
+        },
+    }
+    _record(EventType.PRODUCT_UPDATED, product, actor, payload)
+
+
+@receiver(product_deleted, dispatch_uid="catalog.record_deleted")
+def record_deleted(
+    sender: type[Product], *, product: Product, actor: Actor | None, **_kwargs: Any
+) -> None:
+    _record(EventType.PRODUCT_DELETED, product, actor, {"name": product.name})
+
+
+def low_stock_facts(changes: Iterable["StockChange"], *, events_each: int = 0) -> list[Fact]:
+    """stock.low for each level that has just become low, on that level's own sequence.
+
+    `events_each` is how many events the caller records on it before, as it told `move_stock`.
+    """
+    return [
+        Fact(
+            EventType.STOCK_LOW,
+            Aggregate.STOCK,
+            change.line.level_id,
+            change.event_seq + events_each + 1,
+            {
+                "product_id": change.line.product_id,
+                "sku": change.line.sku,
+                "available": available(change.on_hand_after, change.reserved_after),
+                "threshold": change.line.low_stock_threshold,
+            },
+        )
+        for change in changes
+        if change.became_low
+    ]
+
+
+@receiver(stock_adjusted, dispatch_uid="catalog.record_adjusted")
+def record_adjusted(
+    sender: type[StockMovement],
+    *,
+    change: "StockChange",
+    reason: str,
+    actor: Actor | None,
+    **_kwargs: Any,
+) -> None:
+    """stock.adjusted, and stock.low if it came to that, on the level's own sequence."""
+    adjusted = Fact(
+        EventType.STOCK_ADJUSTED,
+        Aggregate.STOCK,
+        change.line.level_id,
+        change.event_seq + 1,
+        {
+            "product_id": change.line.product_id,
+            "sku": change.line.sku,
+            "reason": reason,
+            "delta": change.on_hand_after - change.on_hand_before,
+            "on_hand": change.on_hand_after,
+            "reserved": change.reserved_after,
+            "available": available(change.on_hand_after, change.reserved_after),
+        },
+    )
+    events.record([adjusted, *low_stock_facts([change], events_each=1)], actor=actor)

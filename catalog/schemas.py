@@ -1,0 +1,187 @@
+"""The API's words about products and stock."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+
+from erp_site.core.schemas import (
+    LARGEST_STOCK,
+    ActorOut,
+    Bool,
+    Flag,
+    In,
+    Line,
+    ListParams,
+    MoneyOut,
+    Out,
+    Price,
+    QueryMoney,
+    TimeOut,
+    Version,
+    unsent,
+)
+
+Sku = Annotated[
+    str,
+    Line(64, shortest=1),
+    Field(description="ASCII; stored in upper case", examples=["PAR-M8-100"]),
+]
+Name = Annotated[str, Line(255, shortest=1)]
+Gtin = Annotated[
+    Annotated[str, Line(32)] | None,
+    AfterValidator(lambda gtin: gtin or ""),
+    Field(description="8, 12, 13 or 14 digits with check digit", examples=["7891234567895"]),
+]
+Description = Annotated[Annotated[str, Line(5000)] | None, AfterValidator(lambda text: text or "")]
+Threshold = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+Pieces = Annotated[int, Field(strict=True, ge=0, le=LARGEST_STOCK)]
+#: A literal rather than the enum: a literal is what generated clients and the document handle best.
+Reason = Literal["received", "damaged", "lost", "found", "counted", "returned", "other"]
+Kind = Literal["opening", "adjusted", "reserved", "released", "shipped"]
+Note = Annotated[Annotated[str, Line(500)] | None, AfterValidator(lambda note: note or "")]
+Sort = Literal[
+    "name", "-name", "sku", "-sku", "price", "-price",
+    "created_at", "-created_at", "updated_at", "-updated_at",
+]  # fmt: skip
+
+
+class ProductIn(In):
+    """A new product; `on_hand` is its opening stock."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "sku": "PAR-M8-100",
+                "gtin": "7891234567895",
+                "name": "Parafuso sextavado M8 x 100",
+                "price": "10.50",
+                "low_stock_threshold": 20,
+                "on_hand": 100,
+            }
+        },
+    )
+
+    sku: Sku
+    name: Name
+    price: Price
+    gtin: Gtin = ""
+    description: Description = ""
+    low_stock_threshold: Threshold | None = None
+    is_active: Bool = True
+    on_hand: Pieces = 0
+
+
+class ProductPatch(In):
+    """The fields to change, and only those; null empties gtin, description or low_stock_threshold.
+
+    Stock is changed by `PATCH /products/{id}/stock`.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"price": "11.00", "version": 1}}
+    )
+
+    sku: Sku = unsent()
+    name: Name = unsent()
+    price: Price = unsent()
+    gtin: Gtin = unsent()
+    description: Description = unsent()
+    low_stock_threshold: Threshold | None = unsent()
+    is_active: Bool = unsent()
+    version: Version | None = None
+
+
+class StockDelta(In):
+    """So many pieces more (or, negative, less)."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"delta": -2, "reason": "damaged", "note": "Fell down"}},
+    )
+
+    delta: Annotated[int, Field(strict=True, ge=-LARGEST_STOCK, le=LARGEST_STOCK)]
+    reason: Reason
+    note: Note = ""
+
+
+class StockCount(In):
+    """Counted: `on_hand` pieces where the system had `expected_on_hand`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"on_hand": 98, "expected_on_hand": 100, "reason": "counted"}
+        },
+    )
+
+    on_hand: Pieces
+    expected_on_hand: Pieces
+    reason: Reason
+    note: Note = ""
+
+
+def _which(body: Any) -> str:
+    return "<count>" if isinstance(body, dict) and "delta" not in body else "<delta>"
+
+
+#: Told apart by `delta`, so that an error names a field of the shape that was meant.
+StockIn = Annotated[
+    Annotated[StockDelta, Tag("<delta>")] | Annotated[StockCount, Tag("<count>")],
+    Discriminator(_which),
+]
+
+
+class ProductOut(Out):
+    id: int
+    sku: str
+    gtin: str
+    name: str
+    description: str
+    price: MoneyOut
+    is_active: bool
+    on_hand: int
+    reserved: int = Field(description="Promised to open orders")
+    available: int = Field(description="on_hand less reserved")
+    low_stock_threshold: int | None = Field(
+        description="Low is as many available as this, or fewer"
+    )
+    version: int = Field(description="Counts edits; send it with PATCH to refuse a stale one")
+    created_at: TimeOut
+    updated_at: TimeOut
+
+
+class MovementOut(Out):
+    """A line of the stock ledger; never changed."""
+
+    id: int
+    kind: Kind
+    delta_on_hand: int
+    delta_reserved: int
+    on_hand_after: int
+    reserved_after: int
+    reason: Reason | Literal[""]
+    note: str
+    reference: str = Field(description="The number of the order, if one caused it")
+    actor: ActorOut | None
+    request_id: str
+    created_at: TimeOut
+
+
+class ProductListParams(ListParams):
+    sort: Sort = "name"
+    search: str | None = Field(
+        None, max_length=200, description="Beginnings of words of the SKU, the GTIN and the name"
+    )
+    name: str | None = Field(None, max_length=200, description="Beginnings of words of the name")
+    sku: str | None = Field(None, max_length=64, description="The SKU or its beginning")
+    is_active: Flag | None = None
+    price_min: QueryMoney | None = None
+    price_max: QueryMoney | None = None
+    low_stock: Flag | None = Field(
+        None, description="As many available as low_stock_threshold or fewer"
+    )
+
+
+class MovementListParams(ListParams):
+    sort: Literal["created_at", "-created_at"] = "-created_at"

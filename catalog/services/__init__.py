@@ -1,0 +1,30 @@
+"""What can be done to products and their stock."""
+
+from .products import ProductInUse, create_product, delete_product, update_product
+from .stock import (
+    Delta,
+    InsufficientStock,
+    Line,
+    StockChange,
+    StockChanged,
+    adjust_stock,
+    insufficient,
+    move_stock,
+    shortage,
+)
+
+__all__ = [
+    "Delta",
+    "InsufficientStock",
+    "Line",
+    "ProductInUse",
+    "StockChange",
+    "StockChanged",
+    "adjust_stock",
+    "create_product",
+    "delete_product",
+    "insufficient",
+    "move_stock",
+    "shortage",
+    "update_product",
+]

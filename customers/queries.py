@@ -1,0 +1,69 @@
+"""Reading customers."""
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.roles import Permission
+from erp_site.core import taxid
+from erp_site.core.errors import NotFound
+from erp_site.core.search import matching_or, prefixed
+
+from .models import Customer, CustomerWord
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+#: The beginning of a CPF or CNPJ as people type it: a digit somewhere, and letters only without spaces.
+_TAX_ID: Final = re.compile(r"(?=.*[0-9])([0-9A-Za-z./-]+|[0-9./\s-]+)")
+
+#: What a list may be sorted by: the public name and its column.
+SORTS: Final = {"name": "name", "created_at": "created_at", "updated_at": "updated_at"}
+
+
+def customers() -> QuerySet[Customer]:
+    """The living ones."""
+    return Customer.objects.all()
+
+
+def get_customer(customer_id: int) -> Customer:
+    """Raises NotFound, for a deleted one too."""
+    customer = customers().filter(pk=customer_id).first()
+    if customer is None:
+        raise missing(customer_id)
+    return customer
+
+
+def missing(customer_id: int) -> NotFound:
+    """The refusal that names this customer."""
+    return NotFound(_("There is no such customer."), customer_id=customer_id)
+
+
+def as_record(customer: Customer, reader: "User") -> dict[str, Any]:
+    """The customer as `reader` may see it: the one place that hides tax ids."""
+    sees_tax_ids = reader.has_perm(Permission.VIEW_TAX_IDS)
+    return {
+        "id": customer.pk,
+        "name": customer.name,
+        "cpf_cnpj": customer.cpf_cnpj if sees_tax_ids else taxid.masked(customer.cpf_cnpj),
+        "email": customer.email,
+        "phone": customer.phone,
+        "address": customer.address,
+        "is_active": customer.is_active,
+        "version": customer.version,
+        "created_at": customer.created_at,
+        "updated_at": customer.updated_at,
+    }
+
+
+def search(queryset: QuerySet[Customer], text: str, *, by_tax_id: bool) -> QuerySet[Customer]:
+    """By beginnings of words of the name, or the beginning of the e-mail or (if allowed) of the CPF or CNPJ."""
+    text = text.strip()
+    if not text:
+        return queryset
+    keys = prefixed("email", text.lower())
+    if by_tax_id and _TAX_ID.fullmatch(text):
+        keys |= prefixed("cpf_cnpj", taxid.normalise(text))
+    return matching_or(queryset, CustomerWord, text, keys)
