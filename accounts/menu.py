@@ -1,0 +1,90 @@
+"""The menu: one table, shown to each role without what it may not open."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from django.contrib.auth.models import AnonymousUser
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from .models import User
+from .roles import Permission
+
+
+@dataclass(frozen=True)
+class NavItem:
+    """A page in the menu. `view` is the name of its address; without a permission everybody sees it.
+
+    `children` are names of pages reached from it: there, too, it is marked as the present one.
+    """
+
+    label: str | Promise
+    view: str
+    icon: str
+    permission: Permission | None = None
+    children: tuple[str, ...] = ()
+    is_current: bool = False
+
+    @property
+    def url(self) -> str:
+        return reverse(self.view)
+
+
+@dataclass(frozen=True)
+class NavGroup:
+    """Items under a title; the first group has none."""
+
+    title: str | Promise
+    items: tuple[NavItem, ...]
+
+
+MENU: Final = (
+    NavGroup("", (NavItem(_("Home"), "home", icon="home"),)),
+    NavGroup(
+        _("Your account"),
+        (
+            NavItem(_("Profile"), "account_profile", icon="user"),
+            NavItem(_("Password"), "account_change_password", icon="lock"),
+            NavItem(
+                _("Two-step sign-in"),
+                "mfa_index",
+                icon="shield-check",
+                children=(
+                    "mfa_activate_totp",
+                    "mfa_deactivate_totp",
+                    "mfa_list_webauthn",
+                    "mfa_add_webauthn",
+                    "mfa_edit_webauthn",
+                    "mfa_remove_webauthn",
+                    "mfa_view_recovery_codes",
+                    "mfa_generate_recovery_codes",
+                ),
+            ),
+            NavItem(_("Where you are signed in"), "usersessions_list", icon="devices"),
+        ),
+    ),
+    NavGroup(
+        _("For programs"),
+        (
+            NavItem(_("API reference"), "docs", icon="api"),
+            NavItem(_("Error codes"), "docs_errors", icon="alert-circle"),
+        ),
+    ),
+)
+
+
+def menu_for(
+    user: User | AnonymousUser, *, here: str = "", menu: tuple[NavGroup, ...] = MENU
+) -> list[NavGroup]:
+    """The menu as `user` sees it, the item of the page `here` marked, groups with nothing in them left out."""
+    seen = []
+    for group in menu:
+        items = tuple(
+            replace(item, is_current=here == item.view or here in item.children)
+            for item in group.items
+            if item.permission is None or user.has_perm(item.permission)
+        )
+        if items:
+            seen.append(NavGroup(group.title, items))
+    return seen

@@ -1,0 +1,172 @@
+"""What every page has in common, and allauth's pages as far as they are ours."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache
+from django.test import Client, RequestFactory
+
+from accounts.models import User
+from accounts.tests.test_authentication import code_of
+from accounts.views import csrf_failure
+from erp_site.core.models import Event
+from erp_site.testing import PASSWORD, Api
+
+pytestmark = pytest.mark.django_db
+LOGIN = "/accounts/login/"
+PASSWORD_CHANGE = "/accounts/password/change/"
+HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/orders?page=2"}
+
+
+@pytest.fixture
+def signed_in(client: Client, viewer: User) -> Client:
+    """A viewer, signed in by the page."""
+    response = client.post(LOGIN, {"login": viewer.email, "password": PASSWORD})
+    assert (response.status_code, response["Location"]) == (302, "/")
+    return client
+
+
+class TestSignInRequired:
+    def test_a_page_sends_visitors_to_the_login_and_back(self, client: Client) -> None:
+        response = client.get(f"{PASSWORD_CHANGE}?a=1")
+        assert response.status_code == 302
+        assert response["Location"] == f"{LOGIN}?next={PASSWORD_CHANGE}%3Fa%3D1"
+
+    def test_htmx_is_told_to_load_the_login_and_come_back_to_the_page(self, client: Client) -> None:
+        response = client.get(PASSWORD_CHANGE, headers=HTMX)
+        assert response.status_code == 401
+        assert response["HX-Redirect"] == f"{LOGIN}?next=%2Forders%3Fpage%3D2"
+
+    def test_htmx_from_elsewhere_comes_back_to_the_front_page(self, client: Client) -> None:
+        headers = {**HTMX, "HX-Current-URL": "https://evil.example/x"}
+        response = client.get(PASSWORD_CHANGE, headers=headers)
+        assert response["HX-Redirect"] == f"{LOGIN}?next=%2F"
+
+    def test_the_api_answers_for_itself(self, anonymous: Api) -> None:
+        answer = anonymous.get("/auth/me")
+        assert (answer.status, answer.code) == (401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/_allauth/app/v1/config",
+            "/accounts/email/",
+            "/identity/o/authorize",
+            "/.well-known/openid-configuration",
+        ],
+    )
+    def test_doors_beside_our_services_are_not_there(self, signed_in: Client, path: str) -> None:
+        assert signed_in.get(path).status_code == 404
+
+
+class TestPages:
+    @pytest.mark.parametrize(
+        "path", [LOGIN, "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
+    )
+    def test_visitors_can_open_it(self, client: Client, settings: Any, path: str) -> None:
+        settings.REGISTRATION = "open"
+        assert client.get(path).status_code == 200
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            PASSWORD_CHANGE,
+            "/accounts/logout/",
+            "/accounts/2fa/",
+            "/accounts/sessions/",
+            "/accounts/reauthenticate/",
+        ],
+    )
+    def test_the_signed_in_can_open_it(self, signed_in: Client, path: str) -> None:
+        assert signed_in.get(path).status_code == 200
+
+    def test_a_second_factor_is_set_up_after_the_password_and_asked_for_from_then_on(
+        self, signed_in: Client, viewer: User
+    ) -> None:
+        activate = "/accounts/2fa/totp/activate/"
+        asked = signed_in.get(activate)["Location"]
+        assert signed_in.post(asked, {"password": PASSWORD})["Location"] == activate
+        secret = signed_in.get(activate).context["form"].secret
+        response = signed_in.post(activate, {"code": code_of(secret)})
+        assert response["Location"] == "/accounts/2fa/recovery-codes/"
+        cache.clear()  # a code is good once, and the same half minute makes the same code
+        elsewhere = Client()
+        response = elsewhere.post(LOGIN, {"login": viewer.email, "password": PASSWORD})
+        assert response["Location"] == "/accounts/2fa/authenticate/"
+        assert elsewhere.get("/api/v1/auth/me").status_code == 401
+        elsewhere.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
+        assert elsewhere.get("/api/v1/auth/me").status_code == 200
+
+    def test_logging_out_ends_the_session(self, signed_in: Client) -> None:
+        signed_in.post("/accounts/logout/")
+        assert signed_in.get("/api/v1/auth/me").status_code == 401
+
+    def test_a_new_password_keeps_this_browser_in_and_throws_the_others_out(
+        self, signed_in: Client, viewer: User, api_as: Callable[[User], Api]
+    ) -> None:
+        elsewhere = api_as(viewer)
+        body = {
+            "oldpassword": PASSWORD,
+            "password1": "another-password-1",
+            "password2": "another-password-1",
+        }
+        assert signed_in.post(PASSWORD_CHANGE, body).status_code == 302
+        assert signed_in.get("/api/v1/auth/me").status_code == 200
+        assert elsewhere.get("/auth/me").status == 401
+        assert Event.objects.get().type == "user.password_changed"
+
+    def test_a_forgotten_password_is_set_by_the_link_in_the_mail(
+        self, client: Client, viewer: User, mailoutbox: Any
+    ) -> None:
+        client.post("/accounts/password/reset/", {"email": viewer.email})
+        (link,) = re.findall(r"http://testserver(\S+)", mailoutbox[0].body)
+        form = client.get(link, follow=True).redirect_chain[-1][0]
+        body = {"password1": "another-password-1", "password2": "another-password-1"}
+        assert client.post(form, body).status_code == 302
+        viewer.refresh_from_db()
+        assert viewer.check_password("another-password-1")
+        assert Event.objects.get().type == "user.password_changed"
+
+
+class TestLanguage:
+    def test_visitors_read_the_browsers_language(self, client: Client) -> None:
+        for accepted, language in [("pt-BR,pt;q=0.9", "pt-br"), ("fr, en;q=0.5", "en"), ("", "en")]:
+            response = client.get(LOGIN, headers={"Accept-Language": accepted})
+            assert response["Content-Language"] == language
+            assert "Accept-Language" in response["Vary"]
+
+    def test_the_signed_in_read_their_own(self, signed_in: Client, viewer: User) -> None:
+        headers = {"Accept-Language": "en"}
+        assert signed_in.get(PASSWORD_CHANGE, headers=headers)["Content-Language"] == "pt-br"
+        signed_in.patch("/api/v1/auth/me", {"language": "en"}, content_type="application/json")
+        assert signed_in.get(PASSWORD_CHANGE)["Content-Language"] == "en"
+
+    def test_the_api_speaks_english_unless_asked(self, signed_in: Client) -> None:
+        assert signed_in.get("/api/v1/auth/me")["Content-Language"] == "en"
+        headers = {"Accept-Language": "pt-BR"}
+        assert signed_in.get("/api/v1/auth/me", headers=headers)["Content-Language"] == "pt-br"
+
+
+class TestCsrfFailure:
+    def test_a_page_is_refused(self, viewer: User) -> None:
+        client = Client(enforce_csrf_checks=True)
+        response = client.post(LOGIN, {"login": viewer.email, "password": PASSWORD})
+        assert (response.status_code, response["Content-Type"]) == (403, "text/html; charset=utf-8")
+
+    def test_htmx_loads_the_page_again_for_a_fresh_token(self) -> None:
+        client = Client(enforce_csrf_checks=True)
+        response = client.post(LOGIN, {}, headers=HTMX)
+        assert (response.status_code, response["HX-Refresh"]) == (403, "true")
+
+    def test_the_api_answers_a_problem(self, rf: RequestFactory) -> None:
+        response = csrf_failure(rf.post("/api/v1/anything"))
+        assert response["Content-Type"] == "application/problem+json"
+        assert (response.status_code, b'"csrf_failed"' in response.content) == (403, True)
+
+
+def test_passwords_are_hashed_with_owasps_minimum() -> None:
+    assert make_password("x").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
