@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import uuid_utils.compat
+from django.db import transaction
 
-from . import clock, request_id
+from . import clock, outbox, request_id
 from .models import Event
 
 
@@ -81,3 +82,4 @@ def record(facts: Iterable[Fact], *, actor: Actor | None) -> None:
         )
         for fact in facts
     )
+    transaction.on_commit(outbox.wake, robust=True)

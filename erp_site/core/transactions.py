@@ -10,6 +10,7 @@ import structlog
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils.translation import gettext as _
 
+from . import metrics
 from .errors import Busy
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,7 @@ def retrying_atomic[**P, R](function: Callable[P, R]) -> Callable[P, R]:
                     raise Busy(
                         _("The database is busy. Nothing was changed; please try again.")
                     ) from error
+                metrics.RETRIES.inc()
                 log.info(
                     "transaction_retry",
                     function=function.__qualname__,
