@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.apps.registry import Apps
+from django.apps.registry import apps as installed_apps
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_WAREHOUSE = "MAIN"
 
 
-def make_default_warehouse(*, using: str, apps: Apps, **_kwargs: Any) -> None:
+def make_default_warehouse(*, using: str, apps: Apps = installed_apps, **_kwargs: Any) -> None:
     """After `migrate` and after a flush: by signal, since migrations alone would not survive a test's flush."""
     try:
         warehouses = apps.get_model("catalog", "Warehouse")

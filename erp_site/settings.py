@@ -271,6 +271,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "erp_site.core.request_id.RequestIDMiddleware",
+    "erp_site.core.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -341,9 +342,8 @@ USE_TZ = True
 TIME_ZONE = env.TIME_ZONE
 
 STATIC_URL = "/static/"
-STATIC_ROOT = (
-    BASE_DIR / "staticfiles"
-)  # not in data/: a volume there would hide what a newer image brings
+#: Not in data/: a volume there would hide what a newer image brings.
+STATIC_ROOT = BASE_DIR / "staticfiles" if env.PRODUCTION else None
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -3,6 +3,7 @@
 Loaded by `-p erp_site.testing` (pyproject.toml), so every app's tests have these fixtures.
 """
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from customers.models import Customer
     from orders.models import Order
 
-PASSWORD: Final = "correct-horse-battery"  # noqa: S105 -- of users that live as long as a test
+PASSWORD: Final = "correct-horse-battery"
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,28 @@ class Api:
         self.client = client
 
     def __call__(
-        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, **query: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **query: Any,
     ) -> Answer:
         """Send `body` as JSON (bytes and text as they are) and read the answer."""
-        import orjson  # noqa: PLC0415 -- the plugin loads before coverage starts
-
         extra: dict[str, Any] = {}
         if body is not None:
-            raw = body if isinstance(body, (bytes, str)) else orjson.dumps(body)
+            raw = body if isinstance(body, (bytes, str)) else json.dumps(body)
             extra = {"data": raw, "content_type": "application/json"}
         response = self.client.generic(
-            method.upper(), f"/api/v1{path}", headers=headers or {}, query_params=query or None, **extra
+            method.upper(),
+            f"/api/v1{path}",
+            headers=headers or {},
+            query_params=query or None,
+            **extra,
         )
         is_json = "json" in response.get("Content-Type", "")
-        content = orjson.loads(response.content) if is_json and response.content else response.content
+        content = json.loads(response.content) if is_json and response.content else response.content
         return Answer(response.status_code, content, dict(response.items()))
 
     def get(self, path: str, **query: Any) -> Answer:
@@ -166,11 +175,17 @@ def make_product(admin: "User") -> "Callable[..., Product]":
     from catalog.models import Product  # noqa: PLC0415
     from catalog.services import create_product  # noqa: PLC0415
 
-    def make(sku: str | None = None, *, on_hand: int = 10, price: str = "10.00", **fields: Any) -> Product:
+    def make(
+        sku: str | None = None, *, on_hand: int = 10, price: str = "10.00", **fields: Any
+    ) -> Product:
         number = Product.all_objects.count() + 1
         sku = sku or f"SKU-{number}"
         return create_product(
-            actor=admin, sku=sku, price=Decimal(price), on_hand=on_hand, **{"name": f"Product {number}", **fields}
+            actor=admin,
+            sku=sku,
+            price=Decimal(price),
+            on_hand=on_hand,
+            **{"name": f"Product {number}", **fields},
         )
 
     return make

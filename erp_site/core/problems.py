@@ -1,13 +1,14 @@
 """Every error of the API as application/problem+json (RFC 9457), unknown routes and wrong methods included."""
 
+import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -79,7 +80,7 @@ def problem(
         **facts,
     }
     response = HttpResponse(
-        orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z),
+        json.dumps(body, cls=DjangoJSONEncoder),
         status=status,
         content_type=CONTENT_TYPE,
     )
@@ -118,7 +119,7 @@ def field_errors(errors: list[dict[str, Any]]) -> list[dict[str, str]]:
             rest = [part for part in rest if not str(part).startswith("<")]
             pointer = "/" + "/".join(str(part) for part in rest[1:]) if len(rest) > 1 else ""
         else:
-            pointer = "/".join(str(part) for part in rest[-1:])
+            pointer = next((part for part in reversed(rest) if isinstance(part, str)), "")
         found.append({"pointer": pointer, "code": error["type"], "detail": error["msg"]})
     return found
 
