@@ -1,5 +1,6 @@
 """What can be done to products and their stock."""
 
+from .low_stock import note_low_stock
 from .products import ProductInUse, create_product, delete_product, update_product
 from .stock import (
     Delta,
@@ -25,6 +26,7 @@ __all__ = [
     "delete_product",
     "insufficient",
     "move_stock",
+    "note_low_stock",
     "shortage",
     "update_product",
 ]
