@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -16,6 +16,7 @@ from ninja.errors import HttpError, ValidationError
 
 from . import request_id
 from .errors import Busy, DomainError
+from .schemas import time_text
 
 CONTENT_TYPE: Final = "application/problem+json"
 API_PREFIX: Final = "/api/"
@@ -58,6 +59,11 @@ class ApiError(Exception):
         )
 
 
+def _text(value: object) -> str:
+    """What JSON has no type for: times as in every answer, amounts and lazy translations as their text."""
+    return time_text(value) if isinstance(value, datetime) else str(value)
+
+
 def problem(
     status: int,
     detail: str = "",
@@ -80,7 +86,7 @@ def problem(
         **facts,
     }
     response = HttpResponse(
-        json.dumps(body, cls=DjangoJSONEncoder),
+        json.dumps(body, default=_text),
         status=status,
         content_type=CONTENT_TYPE,
     )

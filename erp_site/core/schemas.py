@@ -90,7 +90,8 @@ def _at_least_a_cent(value: Decimal) -> Decimal:
     return value
 
 
-def _utc(value: datetime) -> str:
+def time_text(value: datetime) -> str:
+    """The API's form of a time: 2026-11-23T14:20:00Z."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -138,7 +139,7 @@ MoneyOut = Annotated[
 ]
 TimeOut = Annotated[
     datetime,
-    PlainSerializer(_utc, return_type=str),
+    PlainSerializer(time_text, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T14:20:00Z"]}),
 ]
 
