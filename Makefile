@@ -56,7 +56,7 @@ lint: .venv/.dev ## Check style, imports and templates
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/lint-imports
-	@.venv/bin/djlint --quiet --check --lint templates
+	@.venv/bin/djlint --quiet --lint templates
 
 types: .venv/.dev ## Check types
 	@$(PY) -m mypy

@@ -125,7 +125,8 @@ class Command(BaseCommand):
 
         host = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST  # noqa: S104 -- compared, not bound
         address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
-        self.say(f"\nERP Pedidos   {address}\nAPI           {address}/docs\n")
+        self.say(f"\nERP Pedidos   {address}\nAPI           {address}/docs")
+        self.say("")
         if demo:
             self.say(f"Sign in with the password {PASSWORD} as")
             for role, login in LOGINS.items():

@@ -1,0 +1,146 @@
+"""`manage.py serve`, started as people start it: a process of its own, in an empty folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+import psutil
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+PATIENCE = 60  # seconds; starting takes about two
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A server of its own on a SQLite file of its own, answering; killed at the end if it still lives."""
+    environment = os.environ | {
+        "DATABASE_URL": f"sqlite:///{folder}/new/erp.sqlite3",
+        "REDIS_URL": "",
+        "RELAY": "off",
+        "RATE_LIMIT": "",
+        "PORT": str(port),
+        **variables,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while status(port) is None and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status(port: int) -> int | None:
+    """The HTTP status of /health/live; None if nothing answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5) as answer:
+            return int(answer.status)
+    except (URLError, ConnectionError):
+        return None
+
+
+def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port) as process:
+        answered = status(port)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert (answered, process.returncode) == (200, 0)
+    assert output.splitlines() == [
+        "Migrating the database ...",
+        "",
+        f"ERP Pedidos   http://127.0.0.1:{port}",
+        f"API           http://127.0.0.1:{port}/docs",
+        "",
+        "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again.",
+        "Stopped.",
+    ]
+
+
+def test_serve_makes_the_first_admin_of_a_database_that_has_nobody(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port) as process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    with served(
+        tmp_path, port, ADMIN_EMAIL="boss@example.com", ADMIN_PASSWORD="a-long-pass-phrase"
+    ) as process:
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, "Nobody can sign in yet" in output) == (0, False)
+
+
+def test_serve_replaces_a_killed_worker(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port) as process:
+        for _ in range(3):
+            (worker,) = psutil.Process(process.pid).children()
+            worker.kill()
+            deadline = time.monotonic() + PATIENCE
+            while status(port) is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+        answered = status(port)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert (answered, process.returncode) == (200, 0)
+
+
+def test_workers_of_a_killed_server_leave_the_port(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port) as process:
+        answered = status(port)
+        process.kill()
+        deadline = time.monotonic() + PATIENCE
+        while status(port) is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert (answered, status(port)) == (200, None)
+
+
+def test_serve_refuses_a_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(settings, "PORT", port)
+        with pytest.raises(CommandError) as refused:
+            call_command("serve")
+    assert str(refused.value) == (
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
+        f"Stop what is there, or choose another port: make run PORT={port + 1}"
+    )
+
+
+def test_serve_says_which_variable_is_wrong_when_the_database_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "erp.sqlite3").mkdir()  # a folder where the file should be
+    with served(tmp_path, free_port()) as process:
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (
+        1,
+        "CommandError: The database cannot be used: unable to open database file. Check DATABASE_URL.\n",
+    )
