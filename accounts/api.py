@@ -156,11 +156,11 @@ def jwt_logout(request: HttpRequest) -> Status:
     "/csrf",
     auth=None,
     response=CsrfOut,
-    operation_id="get_csrf_token",
+    operation_id="get_csrf",
     summary="Get a CSRF token",
 )
 @decorate_view(never_cache)
-def get_csrf_token(request: HttpRequest) -> dict[str, str]:
+def get_csrf(request: HttpRequest) -> dict[str, str]:
     """Sets the cookie and answers the token. It changes when you sign in: get a new one then."""
     return {"csrf_token": get_token(request)}
 

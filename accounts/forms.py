@@ -5,6 +5,8 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.errors import Duplicate, Invalid
 
+from .models import Language
+
 
 class RegistrationForm(forms.Form):
     """A new account. Shape only: what an address and a password must be is the service's to say."""
@@ -32,3 +34,12 @@ class RegistrationForm(forms.Form):
             return
         for error in refusal.facts["errors"]:
             self.add_error(error["pointer"].removeprefix("/"), error["detail"])
+
+
+class ProfileForm(forms.Form):
+    """What people change about themselves."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    language = forms.ChoiceField(label=_("Language"), choices=Language.choices)

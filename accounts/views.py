@@ -8,39 +8,45 @@ from allauth.account.utils import perform_login
 from allauth.core import ratelimit
 from allauth.idp.oidc import views as oidc
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.problems import API_PREFIX, problem
 
 from . import services
-from .forms import RegistrationForm
-from .models import User
+from .forms import ProfileForm, RegistrationForm
+from .models import Language, User
 
-#: No page of ours: they answer anybody, or ask for credentials in their own way.
-NO_LOGIN: Final = (API_PREFIX, "/static/", "/health", "/metrics", "/docs")
+#: No page of ours: they answer machines, who are not asked for a user (nor a database for one).
+NO_PAGE: Final = (API_PREFIX, "/static/", "/health", "/metrics")
+#: They answer anybody, or ask for credentials in their own way.
+NO_LOGIN: Final = (*NO_PAGE, "/docs")
 
 
 class LanguageMiddleware:
-    """Pages speak the signed-in user's language, others the browser's; the API speaks English unless asked."""
+    """Pages speak the user's language, or what a visitor chose, or the browser's; the API English unless asked."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with translation.override(self._language(request)):
+        request.LANGUAGE_CODE = self._language(request)
+        with translation.override(request.LANGUAGE_CODE):
             response = self.get_response(request)
             response.headers.setdefault("Content-Language", translation.get_language() or "en")
         patch_vary_headers(response, ["Accept-Language"])
@@ -48,16 +54,18 @@ class LanguageMiddleware:
 
     @staticmethod
     def _language(request: HttpRequest) -> str:
-        if not request.path.startswith(NO_LOGIN) and request.user.is_authenticated:
-            return request.user.language
-        for accepted, _priority in parse_accept_lang_header(
-            request.headers.get("Accept-Language", "")
-        ):
+        if not request.path.startswith(NO_PAGE):
+            if request.user.is_authenticated:
+                return request.user.language
+            if (chosen := request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME)) in Language.values:
+                return chosen
+        accepted = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+        for code, _priority in accepted:
             try:
-                return translation.get_supported_language_variant(accepted)
+                return translation.get_supported_language_variant(code)
             except LookupError:
                 continue
-        return "en"
+        return settings.LANGUAGE_CODE
 
 
 class LoginRequiredMiddleware(DjangoLoginRequiredMiddleware):
@@ -129,6 +137,42 @@ def _registered(form: RegistrationForm) -> User | None:
 def sign_up_done(request: HttpRequest) -> HttpResponse:
     """The account waits for a manager."""
     return render(request, "account/signup_done.html")
+
+
+@require_http_methods(["GET", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    """One's own name and language; address and role are shown, and changed by a manager."""
+    user = request.user
+    form = ProfileForm(request.POST or None, initial={"name": user.name, "language": user.language})
+    if request.method == "POST" and form.is_valid():
+        services.update_me(actor=user, **form.cleaned_data)
+        with translation.override(form.cleaned_data["language"]):
+            messages.success(request, _("Your profile is saved."))
+        return redirect("account_profile")
+    status = 422 if form.errors else 200
+    return render(request, "account/profile.html", {"form": form}, status=status)
+
+
+@login_not_required
+@require_POST
+def set_language(request: HttpRequest) -> HttpResponse:
+    """Change the language of the pages from any page: kept with the user, and in a cookie for signed-out pages."""
+    language, next_url = request.POST.get("language", ""), request.POST.get("next", "")
+    ours = url_has_allowed_host_and_scheme(
+        next_url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    response = redirect(next_url if ours else "home")
+    if language in Language.values:
+        if request.user.is_authenticated:
+            services.update_me(actor=request.user, language=language)
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            language,
+            max_age=365 * 24 * 60 * 60,  # seconds
+            secure=settings.SESSION_COOKIE_SECURE,
+            samesite="Lax",
+        )
+    return response
 
 
 @csrf_exempt

@@ -75,6 +75,7 @@ class TestPages:
         "path",
         [
             PASSWORD_CHANGE,
+            "/accounts/profile/",
             "/accounts/logout/",
             "/accounts/2fa/",
             "/accounts/sessions/",
@@ -149,6 +150,44 @@ class TestLanguage:
         assert signed_in.get("/api/v1/auth/me")["Content-Language"] == "en"
         headers = {"Accept-Language": "pt-BR"}
         assert signed_in.get("/api/v1/auth/me", headers=headers)["Content-Language"] == "pt-br"
+
+    def test_a_visitor_chooses_and_comes_back(self, client: Client) -> None:
+        body = {"language": "pt-br", "next": f"{LOGIN}?next=/docs"}
+        assert client.post("/accounts/language/", body)["Location"] == body["next"]
+        assert client.get(LOGIN, headers={"Accept-Language": "en"})["Content-Language"] == "pt-br"
+        assert client.get("/api/v1/auth/csrf")["Content-Language"] == "en"
+
+    def test_the_choice_of_the_signed_in_is_kept_with_them(
+        self, signed_in: Client, viewer: User
+    ) -> None:
+        signed_in.post("/accounts/language/", {"language": "en"})
+        viewer.refresh_from_db()
+        assert viewer.language == "en"
+
+    @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", ""])
+    def test_it_leads_nowhere_else_and_an_unknown_language_changes_nothing(
+        self, signed_in: Client, viewer: User, elsewhere: str
+    ) -> None:
+        body = {"language": "fr", "next": elsewhere}
+        assert signed_in.post("/accounts/language/", body)["Location"] == "/"
+        viewer.refresh_from_db()
+        assert viewer.language == "pt-br"
+
+
+class TestProfile:
+    def test_name_and_language_are_saved(self, signed_in: Client, viewer: User) -> None:
+        body = {"name": "Ana", "language": "en"}
+        response = signed_in.post("/accounts/profile/", body)
+        assert response["Location"] == "/accounts/profile/"
+        viewer.refresh_from_db()
+        assert (viewer.name, viewer.language) == ("Ana", "en")
+
+    def test_what_is_wrong_comes_back(self, signed_in: Client, viewer: User) -> None:
+        response = signed_in.post("/accounts/profile/", {"name": "", "language": "fr"})
+        assert (response.status_code, set(response.context["form"].errors)) == (
+            422,
+            {"name", "language"},
+        )
 
 
 class TestCsrfFailure:
