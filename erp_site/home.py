@@ -1,5 +1,6 @@
 """The front page, the pages that document the API, and the answer to a crash."""
 
+import json
 import sys
 from typing import Final
 
@@ -13,11 +14,19 @@ from django.views.decorators.http import require_safe
 
 from accounts.roles import Permission
 from catalog.models import LowStockNotice
+from catalog.services import InsufficientStock
 from erp_site.core import request_id
 from erp_site.core.errors import Busy
-from erp_site.core.problems import API_PREFIX, problem, unavailable
+from erp_site.core.problems import API_PREFIX, problem, refusal, unavailable
+from orders.states import OrderStatus
+
+from .explanations import by_status
 
 NOTICES_SHOWN: Final = 5
+EXAMPLE: Final = InsufficientStock(
+    "Not enough stock for 1 of 3 products.",
+    items=[{"product_id": 12, "sku": "CAF-500", "requested": 8, "available": 2}],
+)
 
 
 @require_safe
@@ -31,7 +40,8 @@ def home(request: HttpRequest) -> HttpResponse:
             .select_related("product")
             .order_by("-created_at", "-id")[:NOTICES_SHOWN]
         )
-    return render(request, "home.html", {"notices": notices})
+    path = [status for status in OrderStatus if status is not OrderStatus.CANCELLED]
+    return render(request, "home.html", {"notices": notices, "path": path})
 
 
 @require_safe
@@ -45,7 +55,12 @@ def docs(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def errors(request: HttpRequest) -> HttpResponse:
     """What each problem code means: the page that the `type` of every problem document points to."""
-    return render(request, "docs_errors.html")
+    answer = json.loads(refusal(EXAMPLE).content)
+    return render(
+        request,
+        "docs_errors.html",
+        {"statuses": by_status(), "example": json.dumps(answer, indent=2)},
+    )
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -58,9 +73,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
             else problem(500, "Something went wrong on our side; the request id helps us find it.")
         )
     with translation.override(translation.get_language_from_request(request)):
-        page = render_to_string(
-            "503.html" if away else "500.html", {"request_id": request_id.current()}
-        )
+        page = render_to_string("500.html", {"away": away, "request_id": request_id.current()})
     response = HttpResponse(page, status=503 if away else 500)
     if away:
         response["Retry-After"] = str(Busy.retry_after)

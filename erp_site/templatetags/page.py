@@ -1,0 +1,62 @@
+"""What templates ask for: an icon, the menu, a form field in our dress."""
+
+from typing import Any
+
+from django import template
+from django.forms import BoundField, CheckboxInput, PasswordInput, RadioSelect, Select
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.menu import NavGroup, menu_for
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A Tabler icon out of the sprite, as decoration: the words beside it, or an aria-label, say what it means."""
+    sprite = static("vendor/icons.svg")
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        sprite,
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def menu(context: template.Context) -> list[NavGroup]:
+    """The groups of the menu that the signed-in user sees, the present page marked."""
+    request: HttpRequest = context["request"]
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    return menu_for(request.user, here=here)
+
+
+@register.filter
+def initials(name: str) -> str:
+    """The first letters of the first and the last word: "Ana Lúcia Prado" is AP."""
+    words = name.split()
+    return "".join(word[0] for word in ([words[0], words[-1]] if len(words) > 1 else words)).upper()
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """The widget of a form field with our classes; a label stands above it, so it needs no placeholder."""
+    widget = field.field.widget
+    attrs: dict[str, Any] = {"placeholder": False}
+    if isinstance(widget, CheckboxInput):
+        attrs["class"] = "form-check-input"
+    elif isinstance(widget, Select) and not isinstance(widget, RadioSelect):
+        attrs["class"] = "form-select"
+    elif not isinstance(widget, RadioSelect):
+        attrs["class"] = "form-control"
+    return field.as_widget(attrs=attrs)
+
+
+@register.filter
+def kind(field: BoundField) -> str:
+    """How the field is laid out: "checkbox", "password" or "plain"."""
+    if isinstance(field.field.widget, CheckboxInput):
+        return "checkbox"
+    return "password" if isinstance(field.field.widget, PasswordInput) else "plain"

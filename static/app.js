@@ -1,0 +1,82 @@
+// What pages need beyond htmx: messages, the theme choice, passwords shown on request. Events are delegated
+// to the document, so swapped-in parts work too; no inline handlers, no eval, so the strict CSP holds.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- messages
+  const SHOWN_FOR = 6000; // milliseconds; a refusal stays until it is closed
+  const toasts = $("#toasts");
+  const words = toasts.dataset;
+
+  function retire(toast) {
+    if (["danger", "error", "warning"].includes(toast.dataset.level)) return;
+    let timer = setTimeout(() => toast.remove(), SHOWN_FOR);
+    const hold = () => clearTimeout(timer);
+    const release = () => {
+      hold();
+      timer = setTimeout(() => toast.remove(), SHOWN_FOR);
+    };
+    toast.addEventListener("pointerenter", hold);
+    toast.addEventListener("focusin", hold);
+    toast.addEventListener("pointerleave", release);
+    toast.addEventListener("focusout", release);
+  }
+
+  function show({ message, level = "success" }) {
+    const toast = $("#toast-template").content.cloneNode(true).firstElementChild;
+    toast.dataset.level = level;
+    $("[data-message]", toast).textContent = message;
+    toasts.append(toast);
+    retire(toast);
+  }
+
+  // The answer's HX-Trigger header: {"toast": {"level": "success", "message": "Saved"}}
+  document.addEventListener("toast", (event) => show(event.detail));
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-close-toast]")) event.target.closest(".toast-line").remove();
+  });
+  $$(".toast-line", toasts).forEach(retire);
+
+  // --- answers htmx does not swap in: say what happened, unless the server already did
+  document.addEventListener("htmx:response:error", (event) => {
+    const { response } = event.detail.ctx;
+    if (response.status === 422 || response.headers.has("HX-Trigger") || response.headers.has("HX-Redirect")) return;
+    const refused = { 401: words.signedOut, 403: words.forbidden, 404: words.missing, 429: words.tooMany };
+    show({ level: "danger", message: refused[response.status] || words.failed });
+  });
+  document.addEventListener("htmx:error", (event) => {
+    if (event.detail.error?.name === "AbortError") return; // replaced by a newer request
+    if (event.detail.error instanceof TypeError) show({ level: "danger", message: words.offline });
+    else console.error(event.detail.error);
+  });
+
+  // --- theme: radio buttons named "theme"
+  const radios = () => $$("input[name=theme]");
+  radios().forEach((radio) => (radio.checked = radio.value === window.theme.get()));
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("input[name=theme]")) window.theme.set(event.target.value);
+    else if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+  });
+  addEventListener("storage", () => radios().forEach((radio) => (radio.checked = radio.value === window.theme.get())));
+
+  // --- passwords: a button that shows what was typed
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-reveal]");
+    if (!button) return;
+    const input = document.getElementById(button.dataset.reveal);
+    const shown = input.type === "password";
+    input.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", shown);
+    input.focus();
+  });
+  document.addEventListener("submit", (event) => {
+    // Back to hidden before it leaves: browsers remember what stood in plain text fields.
+    $$("[data-reveal]", event.target).forEach((button) => {
+      document.getElementById(button.dataset.reveal).type = "password";
+    });
+  });
+
+  // --- a form that came back with mistakes: the first one gets the focus
+  $("[aria-invalid=true]")?.focus();
+})();
