@@ -242,7 +242,7 @@ def settle(claim: Claim, consumer: Consumer, outcome: Outcome) -> None:
 
 def back_off(attempts: int) -> float:
     """Seconds until the next try: a random part ("full jitter") of 1 s, 2 s, 4 s ... 10 minutes."""
-    longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** (attempts - 1))
+    longest = min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2 ** min(attempts - 1, 30))
     return random.uniform(0, longest)  # noqa: S311 -- jitter, not a secret
 
 

@@ -1,0 +1,202 @@
+"""Idempotency keys, and a Redis that may be away, slow or wrong without anybody noticing."""
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erp_site.core import idempotency
+from erp_site.core import redis as redis_module
+from erp_site.core.errors import Invalid
+from erp_site.core.idempotency import (
+    IdempotencyKeyConflict,
+    IdempotencyKeyMissing,
+    Remembered,
+    parse_key,
+)
+from erp_site.testing import in_parallel
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=255)
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "key"),
+    [
+        ("abc", None, "abc"),
+        ('"abc"', None, "abc"),
+        (r'"a\"b\\c"', None, r'a"b\c'),
+        (None, "abc", "abc"),
+        ("abc", "abc", "abc"),
+        ('"abc"', "abc", "abc"),
+        ("ABC", None, "ABC"),
+        ("x" * 255, None, "x" * 255),
+        ('"', None, '"'),
+        (None, '"abc"', '"abc"'),
+    ],
+)
+def test_a_key_comes_from_the_header_bare_or_quoted_or_from_the_body(header, body, key):
+    assert parse_key(header, body) == key
+
+
+@given(PRINTABLE)
+def test_every_printable_key_survives_quoting(key):
+    quoted = '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    assert parse_key(quoted, key) == key
+
+
+def test_two_different_keys_are_refused():
+    with pytest.raises(IdempotencyKeyConflict) as refusal:
+        parse_key("abc", "abd")
+    assert (refusal.value.status, refusal.value.code) == (400, "idempotency_key_conflict")
+
+
+def test_a_missing_key_is_refused_where_one_is_required():
+    with pytest.raises(IdempotencyKeyMissing) as refusal:
+        parse_key(None, None)
+    assert (refusal.value.status, refusal.value.code) == (400, "idempotency_key_missing")
+    assert parse_key(None, None, required=False) is None
+    assert parse_key("abc", None, required=False) == "abc"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\nb", "a\x00", "\x7f", "\ud800", "日本"])
+def test_a_key_that_is_not_printable_ascii_is_refused_naming_its_place(key):
+    for header, body, pointer in [
+        (f'"{key}"', None, "Idempotency-Key"),
+        (None, key, "/idempotency_key"),
+    ]:
+        with pytest.raises(Invalid) as refusal:
+            parse_key(header, body)
+        assert refusal.value.status == 422
+        assert [error["pointer"] for error in refusal.value.facts["errors"]] == [pointer]
+
+
+def test_a_key_hash_tells_actor_operation_and_case_apart():
+    hashes = {
+        idempotency.key_hash(1, "order.place", "a"),
+        idempotency.key_hash(2, "order.place", "a"),
+        idempotency.key_hash(1, "order.status", "a"),
+        idempotency.key_hash(1, "order.place", "A"),
+        idempotency.key_hash(1, "order.place", "a "),
+    }
+    assert len(hashes) == 5
+    assert {len(value) for value in hashes} == {64}
+
+
+def test_a_fingerprint_depends_on_values_and_not_on_the_order_of_names():
+    one = idempotency.fingerprint({"a": 1, "b": {"x": [1, 2], "y": None}})
+    same = idempotency.fingerprint({"b": {"y": None, "x": [1, 2]}, "a": 1})
+    others = [
+        idempotency.fingerprint(request)
+        for request in (
+            {"a": "1", "b": {"x": [1, 2], "y": None}},
+            {"a": 1, "b": {"x": [2, 1], "y": None}},
+            {"a": 1, "b": {"x": [1, 2]}},
+            {"a": 1, "b": {"x": [1, 2], "y": "\ud800"}},
+        )
+    ]
+    assert one == same
+    assert len({one, *others}) == 5
+
+
+KEY = idempotency.key_hash(1, "order.place", "k")
+FINGERPRINT = idempotency.fingerprint({"a": 1})
+
+
+def test_without_redis_nothing_is_remembered(settings):
+    settings.REDIS_URL = None
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    assert idempotency.recall(KEY) is None
+
+
+def test_redis_remembers_for_a_day(redis_server, redis):
+    assert idempotency.recall(KEY) is None
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    assert idempotency.recall(KEY) == Remembered(FINGERPRINT, 7)
+    [name] = redis.keys()
+    assert 86_000 < redis.ttl(name) <= 86_400
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "nonsense",
+        f"{FINGERPRINT}:",
+        f"{FINGERPRINT}:0",
+        f"{FINGERPRINT}:-1",
+        f"{FINGERPRINT}:{10**30}",
+        f"{FINGERPRINT[:-1]}:1",
+        f"{FINGERPRINT}:1\n",
+        b"\xff\xfe",
+    ],
+)
+def test_a_wrong_value_in_redis_is_no_hint(redis_server, redis, value):
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    [name] = redis.keys()
+    redis.set(name, value)
+    assert idempotency.recall(KEY) is None
+
+
+def test_another_type_in_redis_is_no_hint(redis_server, redis):
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    [name] = redis.keys()
+    redis.delete(name)
+    redis.rpush(name, "a")
+    assert idempotency.recall(KEY) is None
+
+
+def timed(call, *args) -> float:
+    began = time.perf_counter()
+    assert call(*args) is None
+    return time.perf_counter() - began
+
+
+def test_a_hung_redis_costs_one_request_a_tenth_of_a_second_and_then_nobody_anything(redis_server):
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    redis_server.hang()
+    first = timed(idempotency.recall, KEY)
+    later = [timed(idempotency.recall, KEY) for _ in range(50)]
+    later += [timed(idempotency.remember, KEY, FINGERPRINT, 7) for _ in range(50)]
+    assert 0.09 < first < 0.3
+    assert max(later) < 0.08
+
+
+def test_a_redis_that_hangs_before_the_first_connection_costs_no_more(redis_server):
+    redis_server.hang()
+    assert timed(idempotency.recall, KEY) < 0.3
+    assert timed(idempotency.recall, KEY) < 0.08
+
+
+def test_after_the_pause_one_request_finds_out_while_the_others_go_on(redis_server, monkeypatch):
+    monkeypatch.setattr(redis_module, "PAUSE", 0.4)
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    redis_server.hang()
+    timed(idempotency.recall, KEY)
+    time.sleep(0.45)
+    costs = in_parallel(*[lambda: timed(idempotency.recall, KEY)] * 8)
+    assert sorted(cost > 0.09 for cost in costs) == [False] * 7 + [True]
+
+
+def test_redis_is_used_again_when_it_is_back(redis_server, monkeypatch):
+    monkeypatch.setattr(redis_module, "PAUSE", 0.2)
+    redis_server.stop()
+    assert timed(idempotency.recall, KEY) < 0.1
+    redis_server.start()
+    assert idempotency.recall(KEY) is None
+    time.sleep(0.25)
+    idempotency.remember(KEY, FINGERPRINT, 7)
+    assert idempotency.recall(KEY) == Remembered(FINGERPRINT, 7)
+
+
+def test_many_threads_share_the_pool_and_the_breaker(redis_server):
+    def work() -> bool:
+        name = idempotency.key_hash(threading.get_ident(), "order.place", "k")
+        for number in range(1, 50):
+            idempotency.remember(name, FINGERPRINT, number)
+            if idempotency.recall(name) != Remembered(FINGERPRINT, number):
+                return False
+        return True
+
+    assert in_parallel(*[work] * 8) == [True] * 8
