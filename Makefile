@@ -37,7 +37,7 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 
 ## Check
 
-.PHONY: test test-mysql e2e fuzz lint types docs-check messages-check deploy-check
+.PHONY: test test-mysql e2e fuzz lint types docs-check messages-check vendor-check deploy-check
 test: .venv/.dev $(MYSQL) ## Run the test suite with branch coverage
 	@$(PYTEST) --cov $(ARGS)
 
@@ -67,12 +67,15 @@ docs-check: .venv/.dev ## Check that the generated documents match the code
 messages-check: .venv/.dev ## Check that the compiled translations match their sources
 	@$(PY) .ci/messages.py --check
 
+vendor-check: ## Check that the browser files of other projects are as published
+	@$(PY) .ci/vendor.py --check
+
 deploy-check: .venv/.dev ## Check the production settings
 	@PRODUCTION=on HTTPS=on ALLOWED_HOSTS=pedidos.example.com DEBUG=off $(MANAGE) check --deploy --fail-level WARNING
 
 ## Write
 
-.PHONY: format docs messages lock clean
+.PHONY: format docs messages vendor lock clean
 format: .venv/.dev ## Format the code
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
@@ -83,6 +86,9 @@ docs: .venv/.dev ## Write the generated documents again
 messages: .venv/.dev ## Collect and compile the translations (needs gettext)
 	@$(MANAGE) makemessages --locale pt_BR --no-location --ignore '.venv' --ignore 'e2e'
 	@$(PY) .ci/messages.py
+
+vendor: .venv/.dev ## Fetch the browser files of other projects and build the icon sprite (needs npm)
+	@$(PY) .ci/vendor.py
 
 LOCK := .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.12 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
