@@ -13,10 +13,10 @@ from ninja.decorators import decorate_view
 
 from erp_site.core.errors import Denied
 from erp_site.core.filtering import apply
-from erp_site.core.openapi import problems
+from erp_site.core.openapi import CSRF_HEADER, problems
 from erp_site.core.pagination import paginate
 from erp_site.core.problems import ApiError
-from erp_site.core.schemas import Page
+from erp_site.core.schemas import Page, QueryId
 
 from . import auth, headless, queries, services
 from .filters import UserFilter
@@ -171,7 +171,7 @@ def get_csrf(request: HttpRequest) -> dict[str, str]:
     response=SignedInOut,
     operation_id="session_login",
     summary="Sign in by cookie",
-    openapi_extra=problems(401, 403),
+    openapi_extra={**problems(401, 403), "parameters": [CSRF_HEADER]},
 )
 @decorate_view(never_cache)
 def session_login(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def session_login(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
     response=SignedInOut,
     operation_id="session_second_factor",
     summary="Finish signing in by cookie with a code",
-    openapi_extra=problems(401, 403),
+    openapi_extra={**problems(401, 403), "parameters": [CSRF_HEADER]},
 )
 @decorate_view(never_cache)
 def session_second_factor(request: HttpRequest, body: SecondFactorIn) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def _present_me(user: User) -> dict[str, Any]:
     operation_id="get_me",
     summary="Who am I",
 )
-def get_me(request: HttpRequest) -> dict[str, Any]:
+def get_me(request: auth.SignedIn) -> dict[str, Any]:
     """The signed-in user, and everything their role allows."""
     return _present_me(request.user)
 
@@ -234,7 +234,7 @@ def get_me(request: HttpRequest) -> dict[str, Any]:
     operation_id="update_me",
     summary="Change my name or language",
 )
-def update_me(request: HttpRequest, body: MeIn) -> dict[str, Any]:
+def update_me(request: auth.SignedIn, body: MeIn) -> dict[str, Any]:
     """The language is that of the pages and of e-mails; the API always speaks in its own names."""
     user = services.update_me(actor=request.user, name=body.name, language=body.language)
     return _present_me(user)
@@ -247,7 +247,7 @@ def update_me(request: HttpRequest, body: MeIn) -> dict[str, Any]:
     operation_id="change_password",
     summary="Change my password",
 )
-def change_password(request: HttpRequest, body: PasswordIn) -> Status:
+def change_password(request: auth.SignedIn, body: PasswordIn) -> Status:
     """Every session and token of yours ends, the present one too: sign in again."""
     headless.limit(request, "change_password")
     services.change_password(
@@ -285,7 +285,7 @@ def list_users(
     openapi_extra=problems(conflict="duplicate"),
 )
 @auth.require(Permission.MANAGE_USERS)
-def create_user(request: HttpRequest, body: UserIn) -> Status:
+def create_user(request: auth.SignedIn, body: UserIn) -> Status:
     """Managers grant roles below administrator, administrators all."""
     user = services.create_user(
         actor=request.user,
@@ -298,7 +298,7 @@ def create_user(request: HttpRequest, body: UserIn) -> Status:
 
 
 @router.get(
-    "/users/{int:user_id}",
+    "/users/{user_id}",
     auth=auth.ANYONE_SIGNED_IN,
     response=UserOut,
     operation_id="get_user",
@@ -307,13 +307,13 @@ def create_user(request: HttpRequest, body: UserIn) -> Status:
     openapi_extra=problems(404),
 )
 @auth.require(Permission.VIEW_USERS)
-def get_user(request: HttpRequest, user_id: int) -> User:
+def get_user(request: HttpRequest, user_id: QueryId) -> User:
     """One user, active or not."""
     return queries.get_user(user_id)
 
 
 @router.patch(
-    "/users/{int:user_id}",
+    "/users/{user_id}",
     auth=auth.ANYONE_SIGNED_IN,
     response=UserOut,
     operation_id="update_user",
@@ -322,7 +322,7 @@ def get_user(request: HttpRequest, user_id: int) -> User:
     openapi_extra=problems(404),
 )
 @auth.require(Permission.MANAGE_USERS)
-def update_user(request: HttpRequest, user_id: int, body: UserPatch) -> User:
+def update_user(request: auth.SignedIn, user_id: QueryId, body: UserPatch) -> User:
     """Users are deactivated, never deleted: that, a new role and a new password take effect on their next request.
     Nobody changes their own role or deactivates themselves (403 `own_account`)."""
     return services.update_user(

@@ -27,6 +27,7 @@ class JWTAuth(JWTTokenAuth):
 
     openapi_type = "http"
     openapi_scheme = "bearer"
+    openapi_description = "The access token of `POST /api/v1/auth/jwt/login`"
     openapi_bearerFormat = "JWT"  # noqa: N815 -- ninja copies openapi_* into the document as they are
 
 
@@ -48,6 +49,8 @@ class CookieAuth(SessionAuth):
     call with a stray cookie would be refused before the other ways are tried.
     """
 
+    openapi_description = "The session of the pages or of `POST /api/v1/auth/session/login`"
+
     def __call__(self, request: HttpRequest) -> Any:
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
@@ -57,6 +60,8 @@ class CookieAuth(SessionAuth):
 
 class MachineAuth(HttpBearer):
     """`Authorization: Bearer` with a token of `POST /identity/o/api/token` (client credentials)."""
+
+    openapi_description = "A machine's token: OAuth 2 client credentials at `/identity/o/api/token`"
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         found = (

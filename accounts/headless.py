@@ -141,13 +141,13 @@ def _dispatch(
     """Call allauth's view `name`, such as "app:account:login", with this JSON body."""
     match = resolve(reverse(f"headless:{name}", urlconf=__name__), urlconf=__name__)
     kept = request.method, request.body
-    request.method, request._body = method, json.dumps(body or {}).encode()  # type: ignore[attr-defined]  # Django's own cache of the body
+    request.method, request._body = method, json.dumps(body or {}).encode()
     try:
         response = match.func(request, *match.args, **match.kwargs)
     except ImmediateHttpResponse as refused:
         response = refused.response
     finally:
-        request.method, request._body = kept  # type: ignore[attr-defined]  # as above
+        request.method, request._body = kept
     return _Answer(name, response.status_code, json.loads(response.content or b"{}"))
 
 

@@ -87,16 +87,16 @@ class User(EventSource, AbstractBaseUser):
     def get_short_name(self) -> str:
         return self.name.split(" ")[0]
 
-    def get_all_permissions(self, obj: object = None) -> set[str]:
+    def get_all_permissions(self, obj: models.Model | None = None) -> set[str]:
         found: set[str] = set()
         for backend in get_backends():
             found.update(backend.get_all_permissions(self, obj))
         return found
 
-    def has_perm(self, perm: str, obj: object = None) -> bool:
+    def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
         return any(backend.has_perm(self, perm, obj) for backend in get_backends())
 
-    def has_perms(self, perm_list: Iterable[str], obj: object = None) -> bool:
+    def has_perms(self, perm_list: Iterable[str], obj: models.Model | None = None) -> bool:
         return all(self.has_perm(perm, obj) for perm in perm_list)
 
     def has_module_perms(self, app_label: str) -> bool:

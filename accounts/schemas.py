@@ -5,21 +5,25 @@ from typing import Annotated, Literal
 from ninja import Field
 from pydantic import ConfigDict, StringConstraints
 
-from erp_site.core.schemas import Bool, Flag, In, ListParams, Out, TimeOut, line
+from erp_site.core.schemas import Bool, Flag, In, Line, ListParams, Out, TimeOut, unsent
 
-#: Literals rather than enums: they are what generated clients and the document handle best.
-RoleName = Literal["viewer", "operator", "manager", "admin"]
-LanguageCode = Literal["pt-br", "en"]
+#: Named, so that the document and generated clients have one type for each.
+type Role = Literal["viewer", "operator", "manager", "admin"]
+type Language = Literal["pt-br", "en"]
 Sort = Literal["name", "-name", "email", "-email"]
 
-Email = Annotated[line(254, shortest=3), Field(examples=["ana@example.com"])]
-Name = Annotated[line(255, shortest=1), Field(examples=["Ana Souza"])]
+Email = Annotated[
+    str,
+    Line(254, shortest=3),
+    Field(json_schema_extra={"format": "email"}, examples=["ana@example.com"]),
+]
+Name = Annotated[str, Line(255, shortest=1), Field(examples=["Ana Souza"])]
 #: Not trimmed: a space is a character of a password.
 Password = Annotated[
     str, StringConstraints(min_length=1, max_length=128), Field(examples=["pedidos-demo-2026"])
 ]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Code = Annotated[line(32, shortest=1), Field(examples=["123456"])]
+Code = Annotated[str, Line(32, shortest=1), Field(examples=["123456"])]
 
 
 class RegisterIn(In):
@@ -32,7 +36,7 @@ class LoginIn(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"email": "admin@example.com", "password": "pedidos-demo-2026"}
+            "examples": [{"email": "admin@example.com", "password": "pedidos-demo-2026"}]
         },
     )
 
@@ -56,8 +60,8 @@ class RefreshIn(In):
 class MeIn(In):
     """What is left out stays as it is."""
 
-    name: Name | None = None
-    language: LanguageCode | None = None
+    name: Name = unsent()
+    language: Language = unsent()
 
 
 class PasswordIn(In):
@@ -68,7 +72,7 @@ class PasswordIn(In):
 class UserIn(In):
     email: Email
     name: Name
-    role: RoleName = "viewer"
+    role: Role = "viewer"
     password: Annotated[
         Password | None, Field(description='Left out: they set one by "forgot password"')
     ] = None
@@ -77,17 +81,17 @@ class UserIn(In):
 class UserPatch(In):
     """What is left out stays as it is."""
 
-    name: Name | None = None
-    role: RoleName | None = None
-    is_active: Bool | None = None
-    password: Password | None = None
+    name: Name = unsent()
+    role: Role = unsent()
+    is_active: Bool = unsent()
+    password: Password = unsent()
 
 
 class UserListParams(ListParams):
     search: str | None = Field(
         None, max_length=200, description="Beginnings of words of name and e-mail"
     )
-    role: RoleName | None = None
+    role: Role | None = None
     is_active: Flag | None = None
     sort: Sort = "name"
 
@@ -96,9 +100,9 @@ class UserOut(Out):
     id: int
     email: str
     name: str
-    role: RoleName
+    role: Role
     is_active: bool
-    language: LanguageCode
+    language: Language
     last_login: TimeOut | None
     created_at: TimeOut
 

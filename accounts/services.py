@@ -1,6 +1,7 @@
 """Everything that changes a user. Actor first; the rules are enforced here and nowhere else."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.text import slugify
@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from erp_site.core import clock
 from erp_site.core.errors import Denied, Duplicate, FieldError, Invalid, NotFound
 from erp_site.core.transactions import retrying_atomic
+from erp_site.core.validation import field_errors, refuse
 
 from .models import Language, User, UserWord
 from .roles import MACHINE_SCOPE, Permission, Role, may_manage
@@ -299,9 +300,14 @@ def _create(
     verified: bool,
     by_oneself: bool = False,
 ) -> User:
-    email = User.objects.normalize_email(email)
-    _check_email(email)
-    user = User(email=email, name=name.strip(), role=role, is_active=is_active, language=language)
+    user = User(
+        email=User.objects.normalize_email(email),
+        name=name.strip(),
+        role=role,
+        is_active=is_active,
+        language=language,
+    )
+    _check_fields(user, {"email", "name"})
     if password is None:
         user.set_unusable_password()
     else:
@@ -314,21 +320,18 @@ def _create(
     except IntegrityError:
         raise Duplicate(_("This e-mail address already has an account."), field="email") from None
     UserWord.index(user.pk, user.name, user.email)
-    EmailAddress.objects.create(user=user, email=email, primary=True, verified=verified)
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=verified)
     user_created.send(sender=User, user=user, actor=user if by_oneself else actor)
     return user
 
 
-def _check_email(email: str) -> None:
-    """Plain ASCII only: databases disagree on which accented letters are the same address."""
-    try:
-        validate_email(email)
-        if not email.isascii():
-            raise ValidationError("", code="invalid")
-    except ValidationError:
-        raise Invalid.field(
-            "/email", "invalid_email", _("This is not an e-mail address.")
-        ) from None
+def _check_fields(user: User, fields: Collection[str]) -> None:
+    errors = field_errors(user, fields)
+    # Databases disagree on which accented letters are the same address.
+    if "email" in fields and not errors and not user.email.isascii():
+        detail = _("An e-mail address has plain letters only, without accents.")
+        errors = [FieldError(pointer="/email", code="invalid", detail=detail)]
+    refuse(errors)
 
 
 def _check_password(user: User, password: str, *, pointer: str) -> None:
@@ -369,6 +372,7 @@ def _save(user: User, actor: User, changes: Changes) -> None:
     """Write the changed fields, record them, and end what the user may no longer use."""
     if not changes:
         return
+    _check_fields(user, changes.keys() & {"name"})
     user_changed.send(sender=User, user=user, actor=actor, changes=changes)
     user.save(update_fields=[*changes, "event_seq"])
     if "name" in changes:

@@ -29,6 +29,7 @@ from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.problems import API_PREFIX, problem
 
 from . import services
+from .auth import SignedIn
 from .forms import ProfileForm, RegistrationForm
 from .models import Language, User
 
@@ -78,9 +79,9 @@ class LoginRequiredMiddleware(DjangoLoginRequiredMiddleware):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(
+    def handle_no_permission(  # type: ignore[override]  # htmx is told by a header, not by a redirect
         self, request: HttpRequest, view_func: Callable[..., Any]
-    ) -> HttpResponseBase:
+    ) -> HttpResponse:
         htmx = getattr(request, "htmx", None)
         if not htmx:
             return super().handle_no_permission(request, view_func)
@@ -140,7 +141,7 @@ def sign_up_done(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
+def profile(request: SignedIn) -> HttpResponse:
     """One's own name and language; address and role are shown, and changed by a manager."""
     user = request.user
     form = ProfileForm(request.POST or None, initial={"name": user.name, "language": user.language})

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.idp.oidc.models import Client as OAuthClient
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
@@ -229,8 +230,6 @@ class TestManagement:
     def test_a_missing_user_is_404(self, api: Api) -> None:
         assert api.get("/auth/users/999").status == 404
         assert api.patch("/auth/users/999", {"name": "X"}).status == 404
-        assert api.get("/auth/users/0").status == 404
-        assert api.get(f"/auth/users/{2**63}").status == 404
 
     def test_services_refuse_those_the_api_would_have_refused(
         self, viewer: User, operator: User
@@ -334,7 +333,7 @@ class TestOneself:
         assert events(viewer) == [(1, "user.updated", {"changed": changed})]
 
     @pytest.mark.parametrize(
-        "body", [{"role": "admin"}, {"email": "x@example.com"}, {"language": "fr"}]
+        "body", [{"role": "admin"}, {"email": "x@example.com"}, {"language": "fr"}, {"name": None}]
     )
     def test_nothing_else_can(self, api_as: ApiAs, viewer: User, body: dict[str, Any]) -> None:
         answer = api_as(viewer).patch("/auth/me", body)
@@ -461,7 +460,7 @@ def test_a_machine_client_is_made_with_a_service_user(capsys: pytest.CaptureFixt
     user = User.objects.get()
     assert (user.email, user.role) == ("warehouse-scanner@machine.invalid", Role.OPERATOR)
     assert not user.has_usable_password()
-    client = user.client_set.get(pk=client_id)
+    client = OAuthClient.objects.get(pk=client_id, owner=user)
     assert client.check_secret(secret)
     assert secret not in client.secret
     with pytest.raises(CommandError):
