@@ -32,7 +32,7 @@ EXPLANATIONS: Final = (
         "idempotency_key_missing",
         400,
         _("An order needs a key that makes it safe to send again."),
-        _("Send a fresh UUID as Idempotency-Key, and keep it for every retry of this order."),
+        _("Send a fresh UUID as `Idempotency-Key`, and keep it for every retry of this order."),
     ),
     Explanation(
         "idempotency_key_conflict",
@@ -62,7 +62,7 @@ EXPLANATIONS: Final = (
         "second_factor_required",
         401,
         _("The password was right; the account also asks for a second factor."),
-        _("Send the code with the session_token of this answer to /auth/jwt/mfa."),
+        _("Send the code with the `session_token` of this answer to `POST /auth/jwt/mfa`."),
     ),
     Explanation(
         "invalid_code",
@@ -73,7 +73,7 @@ EXPLANATIONS: Final = (
     Explanation(
         "no_sign_in_pending",
         401,
-        _("No sign-in waits for a second factor under this session_token."),
+        _("No sign-in waits for a second factor under this `session_token`."),
         _("Start again with e-mail address and password."),
     ),
     Explanation(
@@ -92,13 +92,15 @@ EXPLANATIONS: Final = (
         "csrf_failed",
         403,
         _("A call signed in by cookie carried no valid CSRF token."),
-        _("Send the token of GET /auth/csrf in X-CSRFToken, or use a Bearer token instead."),
+        _("Send the token of `GET /auth/csrf` in `X-CSRFToken`, or use a Bearer token instead."),
     ),
     Explanation(
         "own_account",
         403,
         _("Nobody changes their own role, deactivates themselves, or resets their own password."),
-        _("Have another manager or administrator do it; change a password under /auth/password."),
+        _(
+            "Have another manager or administrator do it; a password is changed under `POST /auth/password`."
+        ),
     ),
     Explanation(
         "registration_closed",
@@ -116,7 +118,7 @@ EXPLANATIONS: Final = (
         "method_not_allowed",
         405,
         _("This address exists, and does not answer to this method."),
-        _("The Allow header lists the methods it answers to."),
+        _("The `Allow` header lists the methods it answers to."),
     ),
     Explanation(
         "conflict",
@@ -128,13 +130,15 @@ EXPLANATIONS: Final = (
         "insufficient_stock",
         409,
         _("There is less available than asked for. Nothing was reserved."),
-        _("items names every short product with requested and available: order less, or restock."),
+        _(
+            "`items` names every short product with `requested` and `available`: order less, or restock."
+        ),
     ),
     Explanation(
         "illegal_transition",
         409,
         _("An order of this status cannot go where it was sent."),
-        _("allowed lists where it can go from here."),
+        _("`allowed` lists where it can go from here."),
     ),
     Explanation(
         "inactive_customer",
@@ -152,19 +156,19 @@ EXPLANATIONS: Final = (
         "stale_version",
         409,
         _("Somebody edited the record since it was read."),
-        _("current is the record as it is now: apply the change to it and send its version."),
+        _("`current` is the record as it is now: apply the change to it and send its `version`."),
     ),
     Explanation(
         "duplicate",
         409,
         _("Another living record has this value already."),
-        _("field says which one: use another value, or the existing record."),
+        _("`field` says which one: use another value, or the existing record."),
     ),
     Explanation(
         "stock_changed",
         409,
         _("The stock is no longer what the count expected."),
-        _("on_hand is the real figure: count again and send it as expected_on_hand."),
+        _("`on_hand` is the real figure: count again and send it as `expected_on_hand`."),
     ),
     Explanation(
         "product_in_use",
@@ -188,13 +192,13 @@ EXPLANATIONS: Final = (
         "unsupported_media_type",
         415,
         _("The body is not JSON."),
-        _("Send Content-Type: application/json."),
+        _("Send `Content-Type: application/json`."),
     ),
     Explanation(
         "validation_error",
         422,
         _("Values are missing, unknown or out of range. Nothing was changed."),
-        _("errors names each one by a JSON pointer, with a code and a sentence."),
+        _("`errors` names each one by a JSON pointer, with a code and a sentence."),
     ),
     Explanation(
         "idempotency_key_reused",
@@ -206,19 +210,19 @@ EXPLANATIONS: Final = (
         "rate_limited",
         429,
         _("Too many requests, or too many failed sign-ins."),
-        _("Wait for the seconds in Retry-After."),
+        _("Wait for the seconds in `Retry-After`."),
     ),
     Explanation(
         "internal_error",
         500,
         _("Something went wrong on our side. Nothing was changed."),
-        _("Tell us the request_id."),
+        _("Tell us the `request_id`."),
     ),
     Explanation(
         "busy",
         503,
         _("The database is away, or busy past all retries. Nothing was changed."),
-        _("Wait for the seconds in Retry-After and send the same request, with the same key."),
+        _("Wait for the seconds in `Retry-After` and send the same request, with the same key."),
     ),
 )
 

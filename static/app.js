@@ -77,6 +77,12 @@
     });
   });
 
+  // --- passkeys: allauth reports what the browser or the person refused
+  document.addEventListener("allauth.error", (event) => {
+    event.preventDefault();
+    show({ level: "warning", message: words.noPasskey });
+  });
+
   // --- a form that came back with mistakes: the first one gets the focus
   $("[aria-invalid=true]")?.focus();
 })();

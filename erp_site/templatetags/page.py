@@ -1,17 +1,40 @@
 """What templates ask for: an icon, the menu, a form field in our dress."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from django import template
+from django.conf import settings
 from django.forms import BoundField, CheckboxInput, PasswordInput, RadioSelect, Select
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
 from accounts.menu import NavGroup, menu_for
 
 register = template.Library()
+
+#: What a browser's name for itself contains, most telling first: nearly all claim to be Safari.
+BROWSERS: Final = {
+    "Edg": "Edge",
+    "OPR": "Opera",
+    "SamsungBrowser": "Samsung Internet",
+    "Firefox": "Firefox",
+    "FxiOS": "Firefox",
+    "Chrome": "Chrome",
+    "CriOS": "Chrome",
+    "Safari": "Safari",
+}
+SYSTEMS: Final = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS": "macOS",
+    "CrOS": "ChromeOS",
+    "Linux": "Linux",
+}
 
 
 @register.simple_tag
@@ -60,3 +83,25 @@ def kind(field: BoundField) -> str:
     if isinstance(field.field.widget, CheckboxInput):
         return "checkbox"
     return "password" if isinstance(field.field.widget, PasswordInput) else "plain"
+
+
+@register.filter
+def ticks(text: str) -> SafeString:
+    """Words between backticks as code, as in our own prose; everything is escaped first."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", conditional_escape(text)))  # noqa: S308
+
+
+@register.simple_tag
+def registration_open() -> bool:
+    """May visitors make accounts, at once or with a manager's approval?"""
+    return settings.REGISTRATION != "closed"
+
+
+@register.filter
+def device(user_agent: str) -> str:
+    """ "Firefox · Windows" of a browser's User-Agent header; of a program its own short name."""
+    found = [
+        next((name for mark, name in names.items() if mark in user_agent), "")
+        for names in (BROWSERS, SYSTEMS)
+    ]
+    return " · ".join(filter(None, found)) or user_agent.partition(" ")[0] or "?"
