@@ -3,9 +3,19 @@
 from typing import Annotated, Literal
 
 from ninja import Field
-from pydantic import ConfigDict, StringConstraints
+from pydantic import StringConstraints
 
-from erp_site.core.schemas import Bool, Flag, In, Line, ListParams, Out, TimeOut, unsent
+from erp_site.core.schemas import (
+    Bool,
+    Flag,
+    In,
+    Line,
+    ListParams,
+    Out,
+    TimeOut,
+    example,
+    unsent,
+)
 
 #: Named, so that the document and generated clients have one type for each.
 type Role = Literal["viewer", "operator", "manager", "admin"]
@@ -27,49 +37,62 @@ Code = Annotated[str, Line(32, shortest=1), Field(examples=["123456"])]
 
 
 class RegisterIn(In):
+    model_config = example(
+        {"email": "ana@example.com", "name": "Ana Souza", "password": "pedidos-demo-2026"}
+    )
+
     email: Email
     name: Name
     password: Annotated[Password, Field(description="At least 10 characters")]
 
 
 class LoginIn(In):
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"email": "admin@example.com", "password": "pedidos-demo-2026"}]
-        },
-    )
+    model_config = example({"email": "admin@example.com", "password": "pedidos-demo-2026"})
 
     email: Email
     password: Password
 
 
 class TokenSecondFactorIn(In):
+    model_config = example({"session_token": "c2Vzc2lvbi10b2tlbg", "code": "123456"})
+
     session_token: Annotated[Token, Field(description="From the answer of the sign-in")]
     code: Code
 
 
 class SecondFactorIn(In):
+    model_config = example({"code": "123456"})
+
     code: Code
 
 
 class RefreshIn(In):
+    model_config = example({"refresh_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"})
+
     refresh_token: Token
 
 
 class MeIn(In):
     """What is left out stays as it is."""
 
+    model_config = example({"language": "pt-br"})
+
     name: Name = unsent()
     language: Language = unsent()
 
 
 class PasswordIn(In):
+    model_config = example(
+        {"current_password": "pedidos-demo-2026", "new_password": "outra-senha-segura-27"}
+    )
+
     current_password: Password
     new_password: Password
 
 
 class UserIn(In):
+    model_config = example({"email": "bia@example.com", "name": "Bia Lima", "role": "operator"})
+
     email: Email
     name: Name
     role: Role = "viewer"
@@ -80,6 +103,8 @@ class UserIn(In):
 
 class UserPatch(In):
     """What is left out stays as it is."""
+
+    model_config = example({"role": "manager", "is_active": True})
 
     name: Name = unsent()
     role: Role = unsent()

@@ -10,9 +10,9 @@ from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core import idempotency
 from erp_site.core.filtering import apply
-from erp_site.core.openapi import problems
+from erp_site.core.openapi import CREATED, problems
 from erp_site.core.pagination import paginate, sort_choice
-from erp_site.core.schemas import Page, QueryId
+from erp_site.core.schemas import KeyHeader, Page, QueryId
 
 from . import queries, services
 from .filters import ProductFilter
@@ -27,6 +27,12 @@ from .schemas import (
 )
 
 router = Router(tags=["Products"])
+
+IDEMPOTENCY_KEY = Header(
+    None,
+    alias=idempotency.HEADER,
+    description="1-255 printable ASCII characters, bare or quoted; the same key never adjusts twice",
+)
 
 
 @router.get("", response=Page[ProductOut], operation_id="list_products", summary="List products")
@@ -46,7 +52,7 @@ def list_products(
     response={201: ProductOut},
     operation_id="create_product",
     summary="Add a product",
-    openapi_extra=problems(conflict="duplicate"),
+    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
 )
 @require(Permission.CHANGE_PRODUCTS)
 def create_product(
@@ -114,11 +120,7 @@ def adjust_stock(
     request: SignedIn,
     product_id: QueryId,
     body: Body[StockIn],
-    idempotency_key: str | None = Header(
-        None,
-        alias=idempotency.HEADER,
-        description="1-255 printable ASCII characters, bare or quoted; the same key never adjusts twice",
-    ),
+    idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
 ) -> dict[str, Any]:
     """By `delta`, or to a counted `on_hand` if it is still `expected_on_hand` (else 409 `stock_changed` with the
     real figure). Never below what is reserved (409 `insufficient_stock`)."""

@@ -35,9 +35,9 @@ Gtin = Annotated[
 Description = Annotated[Annotated[str, Line(5000)] | None, AfterValidator(lambda text: text or "")]
 Threshold = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Pieces = Annotated[int, Field(strict=True, ge=0, le=LARGEST_STOCK)]
-#: A literal rather than the enum: a literal is what generated clients and the document handle best.
-Reason = Literal["received", "damaged", "lost", "found", "counted", "returned", "other"]
-Kind = Literal["opening", "adjusted", "reserved", "released", "shipped"]
+#: Named, so that the document and generated clients have one type for each.
+type StockReason = Literal["received", "damaged", "lost", "found", "counted", "returned", "other"]
+type MovementKind = Literal["opening", "adjusted", "reserved", "released", "shipped"]
 Note = Annotated[Annotated[str, Line(500)] | None, AfterValidator(lambda note: note or "")]
 Sort = Literal[
     "name", "-name", "sku", "-sku", "price", "-price",
@@ -51,14 +51,16 @@ class ProductIn(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {
-                "sku": "PAR-M8-100",
-                "gtin": "7891234567895",
-                "name": "Parafuso sextavado M8 x 100",
-                "price": "10.50",
-                "low_stock_threshold": 20,
-                "on_hand": 100,
-            }
+            "examples": [
+                {
+                    "sku": "PAR-M8-100",
+                    "gtin": "7891234567895",
+                    "name": "Parafuso sextavado M8 x 100",
+                    "price": "10.50",
+                    "low_stock_threshold": 20,
+                    "on_hand": 100,
+                }
+            ]
         },
     )
 
@@ -79,7 +81,7 @@ class ProductPatch(In):
     """
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"price": "11.00", "version": 1}}
+        extra="forbid", json_schema_extra={"examples": [{"price": "11.00", "version": 1}]}
     )
 
     sku: Sku = unsent()
@@ -97,11 +99,11 @@ class StockDelta(In):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"delta": -2, "reason": "damaged", "note": "Fell down"}},
+        json_schema_extra={"examples": [{"delta": -2, "reason": "damaged", "note": "Fell down"}]},
     )
 
     delta: Annotated[int, Field(strict=True, ge=-LARGEST_STOCK, le=LARGEST_STOCK)]
-    reason: Reason
+    reason: StockReason
     note: Note = ""
 
 
@@ -111,13 +113,13 @@ class StockCount(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {"on_hand": 98, "expected_on_hand": 100, "reason": "counted"}
+            "examples": [{"on_hand": 98, "expected_on_hand": 100, "reason": "counted"}]
         },
     )
 
     on_hand: Pieces
     expected_on_hand: Pieces
-    reason: Reason
+    reason: StockReason
     note: Note = ""
 
 
@@ -155,12 +157,12 @@ class MovementOut(Out):
     """A line of the stock ledger; never changed."""
 
     id: int
-    kind: Kind
+    kind: MovementKind
     delta_on_hand: int
     delta_reserved: int
     on_hand_after: int
     reserved_after: int
-    reason: Reason | Literal[""]
+    reason: StockReason | Literal[""]
     note: str
     reference: str = Field(description="The number of the order, if one caused it")
     actor: ActorOut | None

@@ -9,7 +9,7 @@ from ninja import Query, Router, Status
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core.filtering import apply
-from erp_site.core.openapi import problems
+from erp_site.core.openapi import CREATED, problems
 from erp_site.core.pagination import paginate, sort_choice
 from erp_site.core.schemas import Page, QueryId
 
@@ -37,7 +37,7 @@ def list_customers(
     response={201: CustomerOut},
     operation_id="create_customer",
     summary="Add a customer",
-    openapi_extra=problems(conflict="duplicate"),
+    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
 )
 @require(Permission.CHANGE_CUSTOMERS)
 def create_customer(

@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from erp_site.core.schemas import Bool, Flag, In, Line, ListParams, Out, TimeOut, Version, unsent
+from erp_site.core.schemas import (
+    Bool,
+    Flag,
+    In,
+    Line,
+    ListParams,
+    Moment,
+    Out,
+    TimeOut,
+    Version,
+    unsent,
+)
 
 Name = Annotated[str, Line(255, shortest=1)]
 Phone = Annotated[Annotated[str, Line(32)] | None, AfterValidator(lambda phone: phone or "")]
@@ -29,7 +40,7 @@ EXAMPLE: dict[str, Any] = {
 class CustomerIn(In):
     """A new customer."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": EXAMPLE})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: Name
     cpf_cnpj: TaxId
@@ -44,7 +55,7 @@ class CustomerPatch(In):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"example": {"phone": "+55 11 5555-0199", "version": 1}},
+        json_schema_extra={"examples": [{"phone": "+55 11 5555-0199", "version": 1}]},
     )
 
     name: Name = unsent()
@@ -87,9 +98,7 @@ class CustomerListParams(ListParams):
         description="CPF or CNPJ or its beginning; 403 for roles that may not see it",
     )
     is_active: Flag | None = None
-    created_from: str | None = Field(
-        None, max_length=40, description="A date or a time, inclusive", examples=["2026-11-01"]
-    )
-    created_to: str | None = Field(
-        None, max_length=40, description="A time (excluded) or a date (its whole day)"
+    created_from: Moment | None = Field(None, description="A date or a time, inclusive")
+    created_to: Moment | None = Field(
+        None, description="A time (excluded) or a date (its whole day)"
     )

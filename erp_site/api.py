@@ -112,7 +112,18 @@ api = ErpAPI(
     renderer=JSONRenderer(),
     docs_url=None,
     openapi_url="/openapi.json",
-    openapi_extra={"info": {"license": {"name": "MIT"}}},
+    servers=[{"url": "/", "description": "This host"}],
+    openapi_extra={
+        "info": {"license": {"name": "MIT", "identifier": "MIT"}},
+        "tags": [
+            {"name": "Orders", "description": "Placing, moving, reading and cancelling orders"},
+            {"name": "Customers", "description": "Whom the desk sells to"},
+            {"name": "Products", "description": "What it sells, and the stock with its ledger"},
+            {"name": "Events", "description": "What happened, in the order it was published"},
+            {"name": "Authentication", "description": "Signing in and out, and one's own account"},
+            {"name": "Users", "description": "Who may sign in, and as what"},
+        ],
+    },
 )
 problems.install(api)
 api.add_decorator(refuse_unknown_parameters, mode="operation")

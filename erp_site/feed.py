@@ -18,13 +18,17 @@ from erp_site.core.schemas import ActorOut, ListParams, Out, Page, QueryInt, Tim
 router = Router(tags=["Events"])
 
 
+#: What an event is about.
+type Aggregate = Literal["order", "stock", "product", "customer", "user"]
+
+
 class EventOut(Out):
     """One fact. `sequence` counts without gaps within its aggregate; `position` orders the whole feed."""
 
     position: int
     id: UUID
     type: str = Field(examples=["order.placed"])
-    aggregate: Literal["order", "stock", "product", "customer", "user"]
+    aggregate: Aggregate
     aggregate_id: int
     sequence: int
     payload: dict[str, Any]

@@ -11,9 +11,9 @@ from accounts.roles import Permission
 from erp_site.core import idempotency
 from erp_site.core.filtering import apply
 from erp_site.core.money import CURRENCY
-from erp_site.core.openapi import problems
+from erp_site.core.openapi import CREATED, problems
 from erp_site.core.pagination import paginate
-from erp_site.core.schemas import Page
+from erp_site.core.schemas import KeyHeader, Page, QueryId
 
 from . import queries, services
 from .filters import OrderFilter
@@ -37,23 +37,17 @@ router = Router(tags=["Orders"])
 
 IDEMPOTENCY_KEY = Header(
     None,
-    alias="Idempotency-Key",
+    alias=idempotency.HEADER,
     description="1-255 printable ASCII characters, bare or quoted; the same key never books twice",
 )
 REPLAYED = {
-    "description": "The order this key has already placed, as it is now",
+    "description": "The order this key has already placed, as it is now; with dry_run what it would be",
     "headers": {
         "Idempotent-Replayed": {
-            "description": "Always true here",
+            "description": "Always true here, and absent with dry_run",
             "schema": {"type": "string", "const": "true"},
         }
     },
-}
-LOCATION = {
-    "Location": {
-        "description": "Where the order is",
-        "schema": {"type": "string", "format": "uri-reference"},
-    }
 }
 
 
@@ -103,7 +97,11 @@ def list_orders(
     response={201: OrderOut, 200: OrderOut | QuoteOut},
     operation_id="place_order",
     summary="Place an order",
-    openapi_extra=problems(404, conflict="insufficient_stock"),
+    openapi_extra=problems(
+        404,
+        conflict="insufficient_stock",
+        answers={200: REPLAYED, 201: CREATED},
+    ),
 )
 @require(Permission.PLACE_ORDER)
 def place_order(
@@ -111,7 +109,7 @@ def place_order(
     response: HttpResponse,
     body: OrderIn,
     params: Query[PlaceParams],
-    idempotency_key: str | None = IDEMPOTENCY_KEY,
+    idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
 ) -> Status:
     """Reserve the stock and book the order, once for each idempotency key.
 
@@ -161,7 +159,7 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
 
 
 @router.get(
-    "/orders/{int:order_id}",
+    "/orders/{order_id}",
     response=OrderOut,
     operation_id="get_order",
     url_name="get_order",
@@ -169,13 +167,13 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
     openapi_extra=problems(404),
 )
 @require(Permission.VIEW_ORDERS)
-def get_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
+def get_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
     """One order with its items; a deleted one too, with `deleted_at`."""
     return present_whole(queries.get_order(order_id), request.user)
 
 
 @router.patch(
-    "/orders/{int:order_id}/status",
+    "/orders/{order_id}/status",
     response=OrderOut,
     operation_id="change_order_status",
     summary="Move an order on",
@@ -184,9 +182,9 @@ def get_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
 @require(Permission.VIEW_ORDERS)
 def change_order_status(
     request: HttpRequest,
-    order_id: int,
+    order_id: QueryId,
     body: StatusIn,
-    idempotency_key: str | None = IDEMPOTENCY_KEY,
+    idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
 ) -> dict[str, Any]:
     """Take one step of the order's life. A state that does not lead there is 409 with `from`, `to` and `allowed`;
     a step this role may not take is 403. The optional key makes it happen once."""
@@ -201,20 +199,20 @@ def change_order_status(
 
 
 @router.delete(
-    "/orders/{int:order_id}",
+    "/orders/{order_id}",
     response=OrderOut,
     operation_id="delete_order",
     summary="Cancel and delete an order",
     openapi_extra=problems(404, conflict="illegal_transition"),
 )
 @require(Permission.CANCEL_ORDER)
-def delete_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
+def delete_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
     """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
     return present_whole(services.delete_order(actor=request.user, order_id=order_id), request.user)
 
 
 @router.get(
-    "/orders/{int:order_id}/history",
+    "/orders/{order_id}/history",
     response=Page[HistoryOut],
     operation_id="list_order_history",
     summary="History of an order",
@@ -222,7 +220,7 @@ def delete_order(request: HttpRequest, order_id: int) -> dict[str, Any]:
 )
 @require(Permission.VIEW_ORDERS)
 def list_order_history(
-    request: HttpRequest, response: HttpResponse, order_id: int, params: Query[StepListParams]
+    request: HttpRequest, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
     """Every step, oldest first: who, when, why, in which request."""
     queries.require_order(order_id)
@@ -230,7 +228,7 @@ def list_order_history(
 
 
 @router.get(
-    "/orders/{int:order_id}/notes",
+    "/orders/{order_id}/notes",
     response=Page[NoteOut],
     operation_id="list_order_notes",
     summary="Notes on an order",
@@ -238,7 +236,7 @@ def list_order_history(
 )
 @require(Permission.VIEW_ORDERS)
 def list_order_notes(
-    request: HttpRequest, response: HttpResponse, order_id: int, params: Query[StepListParams]
+    request: HttpRequest, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
     """What people wrote on the order, oldest first."""
     queries.require_order(order_id)
@@ -246,13 +244,13 @@ def list_order_notes(
 
 
 @router.post(
-    "/orders/{int:order_id}/notes",
+    "/orders/{order_id}/notes",
     response={201: NoteOut},
     operation_id="add_order_note",
     summary="Write a note on an order",
     openapi_extra=problems(404),
 )
 @require(Permission.ADD_ORDER_NOTE)
-def add_order_note(request: HttpRequest, order_id: int, body: NoteIn) -> Status:
+def add_order_note(request: HttpRequest, order_id: QueryId, body: NoteIn) -> Status:
     """Notes are added, never changed."""
     return Status(201, services.add_note(actor=request.user, order_id=order_id, text=body.text))

@@ -12,6 +12,7 @@ from erp_site.core.schemas import (
     In,
     IsoDate,
     ListParams,
+    Moment,
     MoneyOut,
     Out,
     QueryId,
@@ -19,8 +20,8 @@ from erp_site.core.schemas import (
     line,
 )
 
-#: A literal rather than the enum: a literal is what generated clients and the document handle best.
-Status = Literal["pending", "confirmed", "picked", "shipped", "delivered", "cancelled"]
+#: Named, so that the document and generated clients have one type for it.
+type OrderStatus = Literal["pending", "confirmed", "picked", "shipped", "delivered", "cancelled"]
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Key = Annotated[
@@ -45,12 +46,14 @@ class OrderIn(In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "example": {
-                "customer_id": 1,
-                "items": [{"product_id": 1, "quantity": 2}],
-                "customer_reference": "PO 4711",
-                "idempotency_key": "order-2026-11-23-0001",
-            }
+            "examples": [
+                {
+                    "customer_id": 1,
+                    "items": [{"product_id": 1, "quantity": 2}],
+                    "customer_reference": "PO 4711",
+                    "idempotency_key": "order-2026-11-23-0001",
+                }
+            ]
         },
     )
 
@@ -65,16 +68,17 @@ class OrderIn(In):
 
 class StatusIn(In):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"status": "confirmed", "note": "By phone"}}
+        extra="forbid",
+        json_schema_extra={"examples": [{"status": "confirmed", "note": "By phone"}]},
     )
 
-    status: Status
+    status: OrderStatus
     note: line(2000) | None = None  # type: ignore[valid-type]
 
 
 class NoteIn(In):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"text": "Deliver at the back door"}}
+        extra="forbid", json_schema_extra={"examples": [{"text": "Deliver at the back door"}]}
     )
 
     text: line(2000, shortest=1)  # type: ignore[valid-type]
@@ -123,7 +127,7 @@ class QuoteOut(Out):
 class OrderBase(Out):
     id: int
     number: str = Field(examples=["PED-000482"])
-    status: Status
+    status: OrderStatus
     customer_id: int
     customer: CustomerRef
     total: MoneyOut
@@ -134,7 +138,9 @@ class OrderBase(Out):
     delivery_address: str
     idempotency_key: str
     version: int
-    allowed_statuses: list[Status] = Field(description="Where the caller may move the order now")
+    allowed_statuses: list[OrderStatus] = Field(
+        description="Where the caller may move the order now"
+    )
     created_by: ActorOut | None
     created_at: TimeOut
     updated_at: TimeOut
@@ -153,8 +159,8 @@ class OrderRow(OrderBase):
 
 class HistoryOut(Out):
     seq: int
-    from_status: Status | None
-    to_status: Status
+    from_status: OrderStatus | None
+    to_status: OrderStatus
     actor: ActorOut | None
     note: str
     request_id: str
@@ -170,8 +176,8 @@ class NoteOut(Out):
 
 
 class PlaceParams(In):
-    dry_run: Flag = Field(
-        "false", description="Price the order and list every shortage; changes nothing"
+    dry_run: Flag | None = Field(
+        None, description="Price the order and list every shortage; changes nothing"
     )
 
 
@@ -180,20 +186,16 @@ class OrderListParams(ListParams):
     search: str | None = Field(
         None, max_length=200, description="Number, words of the customer's name, or CPF/CNPJ"
     )
-    status: list[Status] | None = Field(None, description="May be repeated")
+    status: list[OrderStatus] | None = Field(None, description="May be repeated")
     customer_id: QueryId | None = None
-    created_from: str | None = Field(
-        None, max_length=40, description="A date or a time, inclusive", examples=["2026-11-01"]
-    )
-    created_to: str | None = Field(
-        None, max_length=40, description="A time (excluded) or a date (its whole day)"
+    created_from: Moment | None = Field(None, description="A date or a time, inclusive")
+    created_to: Moment | None = Field(
+        None, description="A time (excluded) or a date (its whole day)"
     )
     due_from: IsoDate | None = None
     due_to: IsoDate | None = None
     late: Flag | None = Field(None, description="Open past its due date")
-    updated_since: str | None = Field(
-        None, max_length=40, description="A date or a time, inclusive"
-    )
+    updated_since: Moment | None = Field(None, description="A date or a time, inclusive")
 
 
 class StepListParams(ListParams):

@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from .money import to_text
@@ -41,9 +42,16 @@ class In(Schema):
 
 
 class Out(BaseModel):
-    """An answer, made from plain values."""
+    """An answer, made from plain values. It always has all its fields, and the document says so."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_serialization_defaults_required=True
+    )
+
+
+def example(body: JsonDict) -> ConfigDict:
+    """The configuration of a body with this example in the document."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [body]})
 
 
 def _without_control(text: str) -> str:
@@ -103,6 +111,29 @@ QueryInt = Annotated[int, BeforeValidator(_integer_from_query)]
 #: Which edit of a record the caller has seen.
 Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Bool = StrictBool
+#: true or false in a query string, where everything is text.
+Flag = Annotated[Literal["true", "false"], WithJsonSchema({"type": "boolean"})]
+#: One end of a span of time in a query string; `core.filtering.MomentField` reads it.
+Moment = Annotated[
+    str,
+    Field(max_length=40),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "date-time"},
+            ],
+            "examples": ["2026-11-01", "2026-11-01T08:00:00Z"],
+        }
+    ),
+]
+#: The value of an Idempotency-Key header; `core.idempotency.parse_key` reads it.
+KeyHeader = Annotated[
+    str,
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^[\x20-\x7e]{1,257}$", "examples": ["7c9e6679-7425-40de"]}
+    ),
+]
 IsoDate = Annotated[
     date,
     BeforeValidator(_date_from_text),
@@ -197,7 +228,9 @@ class Problem(BaseModel):
     detail: str
     code: str
     request_id: str
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] = Field(
+        default_factory=list, description="Every wrong field, where fields are wrong"
+    )
 
 
 class ListParams(Schema):
@@ -219,9 +252,13 @@ class Page[T](BaseModel):
 
     items: list[T]
     count: int
-    count_capped: bool = False
-    page: int | None = None
-    next_cursor: str | None = None
+    count_capped: bool
+    page: Annotated[int | None, WithJsonSchema({"type": "integer", "minimum": 1})] = Field(
+        None, description="Absent with a cursor", exclude_if=lambda page: page is None
+    )
+    next_cursor: str | None = Field(description="Null at the end")
 
-
-Flag = Literal["true", "false"]
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+        """OrderPage, for documents and the clients made from them."""
+        return re.sub(r"(Out|Row)$", "", params[0].__name__) + "Page"

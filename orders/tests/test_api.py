@@ -266,20 +266,16 @@ def test_an_unknown_or_deleted_record_in_the_body_is_404(
     assert (answer.status, answer.code, Order.objects.count()) == (404, "not_found", 0)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/orders/999999",
-        "/orders/0",
-        f"/orders/{2**63}",
-        f"/orders/{2**70}",
-        "/nowhere",
-        "/orders/x",
-    ],
-)
+@pytest.mark.parametrize("path", ["/orders/999999", "/nowhere", "/orders/1/nowhere"])
 def test_what_is_not_there_is_a_404_problem(api: Api, path: str) -> None:
     answer = api.get(path)
     assert (answer.status, answer.code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("order_id", ["0", str(2**63), str(2**70), "x"])
+def test_what_can_be_no_id_is_a_422_problem(api: Api, order_id: str) -> None:
+    answer = api.get(f"/orders/{order_id}")
+    assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "order_id")
 
 
 def test_a_wrong_method_is_a_405_problem(api: Api) -> None:
