@@ -130,6 +130,14 @@ class TestTokens:
         forged = pyjwt.encode(claims, key, algorithm=algorithm)
         assert me(strict, forged).status == 401
 
+    def test_an_expired_token_is_401(self, strict: Api, viewer: User, settings: Any) -> None:
+        settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = -1
+        settings.HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = -1
+        pair = login(strict, viewer.email).body
+        assert me(strict, pair["access_token"]).status == 401
+        answer = strict.post("/auth/jwt/refresh", {"refresh_token": pair["refresh_token"]})
+        assert answer.code == "invalid_refresh_token"
+
     def test_logout_kills_the_pair(self, strict: Api, viewer: User) -> None:
         pair = login(strict, viewer.email).body
         answer = strict("post", "/auth/jwt/logout", headers=bearer(pair["access_token"]))
