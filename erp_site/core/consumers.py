@@ -17,7 +17,7 @@ from .models import Event
 
 STREAM: Final = "erp.events"
 STREAM_LENGTH: Final = 1_000_000  # entries kept, approximately; Redis trims whole nodes
-STREAM_TIMEOUT: Final = 5.0  # seconds
+STREAM_TIMEOUT: Final = 2.0  # seconds
 
 
 class Unavailable(Exception):
