@@ -50,7 +50,9 @@ class RedisOrLocalCache(BaseCache):
         self._redis = RedisCache(server, params)
         # The options of django_redis mean nothing to LocMemCache, but the number of entries does: at
         # Django's 300 a crowd of made-up addresses would push real counters out.
-        self._local = LocMemCache("while-redis-is-away", {**params, "OPTIONS": {"MAX_ENTRIES": 100_000}})
+        self._local = LocMemCache(
+            "while-redis-is-away", {**params, "OPTIONS": {"MAX_ENTRIES": 100_000}}
+        )
 
     def _either(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         if breaker.allows():
@@ -60,13 +62,17 @@ class RedisOrLocalCache(BaseCache):
                 breaker.trip(error)
         return getattr(self._local, operation)(*args, **kwargs)
 
-    def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
+    def add(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> bool:
         return self._either("add", key, value, timeout=timeout, version=version)
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._either("get", key, default=default, version=version)
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+    def set(
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> None:
         self._either("set", key, value, timeout=timeout, version=version)
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
