@@ -52,6 +52,7 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "low_stock_threshold": lambda threshold: threshold,
     "is_active": bool,
 }
+LONGEST_DESCRIPTION: Final = 5000
 LARGEST_THRESHOLD: Final = 2**31 - 1
 
 
@@ -199,8 +200,11 @@ def _write(product: Product, given: ProductFields, *, on_hand: int = 0) -> dict[
             "invalid_gtin",
             _("Not a valid GTIN: 8, 12, 13 or 14 digits, the last a check digit."),
         )
+    # The database's TEXT knows no length, and Django asks only forms.
+    if len(product.description) > LONGEST_DESCRIPTION:
+        wrong("description", "max_length", _("At most 5,000 characters."))
     threshold = product.low_stock_threshold
-    if threshold is not None and not 0 <= threshold <= LARGEST_THRESHOLD:
+    if threshold is not None and threshold > LARGEST_THRESHOLD:
         wrong("low_stock_threshold", "out_of_range", _("Out of range."))
     if not 0 <= on_hand <= LARGEST_STOCK:
         wrong("on_hand", "out_of_range", _("Out of range."))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from django.db import connection
@@ -166,7 +166,7 @@ def test_the_page_and_the_api_have_the_same_filters() -> None:
 
 
 def test_every_sort_that_is_declared_exists() -> None:
-    assert {sort.removeprefix("-") for sort in Sort.__args__} == set(SORTS)
+    assert {sort.removeprefix("-") for sort in get_args(Sort)} == set(SORTS)
 
 
 @pytest.fixture
@@ -393,14 +393,13 @@ def test_cursors_show_every_row_once_while_rows_are_added(
         make_customer(name)
     everyone = [row["id"] for row in api.get("/customers", sort=sort).body["items"]]
     seen: list[int] = []
-    cursor = None
+    query: dict[str, str] = {}
     while True:
-        query = {"cursor": cursor} if cursor else {}
         answer = api.get("/customers", sort=sort, limit=2, **query)
         seen += [row["id"] for row in answer.body["items"]]
-        cursor = answer.body["next_cursor"]
-        if cursor is None:
+        if answer.body["next_cursor"] is None:
             break
+        query = {"cursor": answer.body["next_cursor"]}
         # Before the first and in the middle: a numbered page would now repeat a row.
         make_customer("A")
     # Rows added after the cursor's place may appear; those that were there appear once and in order.
@@ -413,7 +412,7 @@ def test_a_cursor_links_to_the_next_page(api: Api, make_customer: Callable[..., 
         make_customer(letter)
     first = api.get("/customers", limit=1)
     second = api.get("/customers", limit=1, cursor=first.body["next_cursor"])
-    assert (names(second), second.body["page"]) == (["B"], None)
+    assert (names(second), "page" in second.body) == (["B"], False)
     base = "http://testserver/api/v1/customers?limit=1"
     assert second.headers["Link"] == (
         f'<{base}>; rel="first", <{base}&cursor={second.body["next_cursor"]}>; rel="next"'

@@ -1,0 +1,181 @@
+"""Two people at the same moment, on real threads and connections."""
+
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from catalog.models import Product, ProductWord, StockLevel, StockMovement
+from catalog.services import (
+    InsufficientStock,
+    ProductInUse,
+    adjust_stock,
+    create_product,
+    delete_product,
+    update_product,
+)
+from customers.models import Customer
+from erp_site.core.errors import Duplicate, NotFound
+from erp_site.testing import in_parallel, level_of
+from orders.models import Order
+from orders.services import NewItem, place_order
+from orders.tests.test_races import meeting_after, only_with_row_locks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_one_of_many_takes_a_sku(manager: User) -> None:
+    def create() -> Product:
+        return create_product(
+            actor=manager, sku="same", name="Parafuso", price=Decimal(1), on_hand=5
+        )
+
+    results = in_parallel(*[create] * 8)
+    refused = [result.facts for result in results if isinstance(result, Duplicate)]
+    assert refused == [{"field": "sku"}] * 7
+    assert (Product.all_objects.count(), StockMovement.objects.count()) == (1, 1)
+    assert level_of(Product.objects.get()).on_hand == 5
+
+
+@pytest.fixture
+def without_the_unique_key(transactional_db: None) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE catalog_product DROP INDEX product_sku_unique")
+        yield
+        for model in (ProductWord, StockLevel):
+            model.objects.all().delete()
+        cursor.execute("DELETE FROM catalog_product")
+        cursor.execute(
+            "ALTER TABLE catalog_product ADD UNIQUE INDEX product_sku_unique (sku, live)"
+        )
+
+
+@only_with_row_locks
+@pytest.mark.usefixtures("without_the_unique_key")
+def test_control_without_the_unique_key_all_take_the_same_sku(manager: User) -> None:
+    create = partial(create_product, actor=manager, sku="same", name="Parafuso", price=Decimal(1))
+    in_parallel(*[create] * 4)
+    assert Product.objects.filter(sku="SAME").count() == 4
+
+
+def test_parallel_adjustments_all_count(
+    manager: User, make_product: Callable[..., Product]
+) -> None:
+    product = make_product(on_hand=0)
+
+    def receive() -> None:
+        adjust_stock(actor=manager, product_id=product.pk, delta=1, reason="received")
+
+    in_parallel(*[receive] * 10)
+    level = level_of(product)
+    assert (level.on_hand, level.event_seq) == (10, 10)
+    balances = StockMovement.objects.order_by("pk").values_list("on_hand_after", flat=True)
+    assert list(balances) == list(range(1, 11))
+
+
+def test_one_key_adjusts_once_however_many_send_it(
+    manager: User, make_product: Callable[..., Product]
+) -> None:
+    product = make_product(on_hand=0)
+
+    def receive() -> Product:
+        return adjust_stock(
+            actor=manager, product_id=product.pk, delta=5, reason="received", idempotency_key="k"
+        )
+
+    results = in_parallel(*[receive] * 8)
+    assert [type(result) for result in results] == [Product] * 8
+    assert (level_of(product).on_hand, StockMovement.objects.count()) == (5, 1)
+
+
+def test_a_product_is_either_deleted_or_reserved(
+    manager: User, operator: User, customer: Customer, make_product: Callable[..., Product]
+) -> None:
+    """The last piece is taken away, then one deletes the product while another orders what has just arrived."""
+    for number in range(5):
+        product = make_product(on_hand=0)
+
+        def order(pk: int = product.pk, number: int = number) -> None:
+            adjust_stock(actor=manager, product_id=pk, delta=1, reason="received")
+            place_order(
+                actor=operator,
+                customer_id=customer.pk,
+                items=[NewItem(pk, 1)],
+                idempotency_key=f"race-{number}",
+            )
+
+        def delete(pk: int = product.pk) -> None:
+            delete_product(actor=manager, product_id=pk)
+
+        placed, deleted = in_parallel(order, delete)
+        level = level_of(product)
+        if Product.objects.filter(pk=product.pk).exists():
+            assert (level.on_hand, level.reserved, placed) == (1, 1, None)
+            assert isinstance(deleted, ProductInUse)
+        else:
+            assert (level.on_hand, level.reserved, deleted) == (0, 0, None)
+            assert isinstance(placed, NotFound)
+        orders = Order.objects.filter(items__product=product)
+        assert orders.count() == level.reserved
+
+
+@only_with_row_locks
+def test_control_without_the_level_lock_a_deleted_product_has_stock(
+    manager: User, make_product: Callable[..., Product]
+) -> None:
+    product = make_product(on_hand=0)
+    barrier = threading.Barrier(2)
+
+    def meet(job: Callable[[], object]) -> object:
+        with meeting_after("catalog_stocklevel", barrier=barrier, without_lock=True):
+            return job()
+
+    receive = partial(
+        adjust_stock, actor=manager, product_id=product.pk, delta=1, reason="received"
+    )
+    delete = partial(delete_product, actor=manager, product_id=product.pk)
+    in_parallel(partial(meet, receive), partial(meet, delete))
+    assert (Product.objects.filter(pk=product.pk).exists(), level_of(product).on_hand) == (False, 1)
+
+
+def test_edits_of_a_product_and_of_its_stock_do_not_block_each_other(
+    manager: User, operator: User, customer: Customer, product: Product
+) -> None:
+    edits: list[Callable[[], object]] = []
+    for number in range(4):
+        edits += [
+            partial(update_product, actor=manager, product_id=product.pk, name=f"Name {number}"),
+            partial(adjust_stock, actor=manager, product_id=product.pk, delta=1, reason="found"),
+            partial(
+                place_order,
+                actor=operator,
+                customer_id=customer.pk,
+                items=[NewItem(product.pk, 1)],
+                idempotency_key=f"k-{number}",
+            ),
+        ]
+    results = in_parallel(*edits)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    product.refresh_from_db()
+    level = level_of(product)
+    assert (product.version, level.on_hand, level.reserved) == (5, 14, 4)
+
+
+def test_more_than_there_is_cannot_be_taken_away_at_once(
+    manager: User, make_product: Callable[..., Product]
+) -> None:
+    product = make_product(on_hand=10)
+
+    def lose() -> None:
+        adjust_stock(actor=manager, product_id=product.pk, delta=-8, reason="lost")
+
+    results = in_parallel(lose, lose)
+    short = [result for result in results if isinstance(result, InsufficientStock)]
+    assert [error.facts["items"] for error in short] == [
+        [{"product_id": product.pk, "sku": product.sku, "requested": 8, "available": 2}]
+    ]
+    assert level_of(product).on_hand == 2
