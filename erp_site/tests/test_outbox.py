@@ -70,6 +70,13 @@ def relay(*recorders: Recorder, stop: threading.Event | None = None, poll: float
     return Relay(stop or threading.Event(), consumers_, poll=poll)
 
 
+def claim(recorder: Recorder) -> outbox.Claim:
+    """What a relay claims for this consumer; there must be something."""
+    claimed = outbox.claim(recorder.consumer)
+    assert claimed is not None
+    return claimed
+
+
 @contextmanager
 def running(*relays: Relay) -> Iterator[None]:
     """The relays, each in a thread of its own, until the block ends."""
@@ -302,11 +309,11 @@ def test_a_second_relay_takes_other_aggregates_meanwhile():
     recorder = Recorder()
     record((1, 1), (2, 1))
     outbox.publish([recorder.consumer])
-    first = outbox.claim(recorder.consumer)
+    first = claim(recorder)
     assert [parcel.source for parcel in first.parcels] == [("stock", 1), ("stock", 2)]
     record((1, 2), (3, 1), (2, 2))
     outbox.publish([recorder.consumer])
-    second = outbox.claim(recorder.consumer)
+    second = claim(recorder)
     assert [parcel.source for parcel in second.parcels] == [("stock", 3)]
     assert outbox.claim(recorder.consumer) is None
 
@@ -318,11 +325,11 @@ def test_a_claim_is_a_batch_and_looks_past_what_is_closed(monkeypatch):
     recorder = Recorder()
     record(*[(1, sequence) for sequence in range(1, 31)])
     outbox.publish([recorder.consumer])
-    first = outbox.claim(recorder.consumer)
+    first = claim(recorder)
     assert [parcel.position for parcel in first.parcels] == list(range(1, 26))
     record((2, 1))
     outbox.publish([recorder.consumer])
-    assert [parcel.position for parcel in outbox.claim(recorder.consumer).parcels] == [31]
+    assert [parcel.position for parcel in claim(recorder).parcels] == [31]
 
 
 # --- failing
@@ -397,7 +404,7 @@ def test_what_a_dead_relay_had_claimed_is_delivered_when_its_lease_is_over():
     recorder = Recorder()
     record((1, 1), (1, 2))
     outbox.publish([recorder.consumer])
-    lost = outbox.claim(recorder.consumer)
+    lost = claim(recorder)
     relay(recorder).run(once=True)
     assert recorder.got == []
 
@@ -412,9 +419,9 @@ def test_a_relay_that_comes_back_after_its_lease_changes_nothing():
     recorder = Recorder()
     record((1, 1))
     outbox.publish([recorder.consumer])
-    late = outbox.claim(recorder.consumer)
+    late = claim(recorder)
     with clock.moved_to(late.lease + timedelta(seconds=1)):
-        current = outbox.claim(recorder.consumer)
+        current = claim(recorder)
         outbox.settle(late, recorder.consumer, outbox.Outcome(done=late.parcels))
         outbox.settle(
             late, recorder.consumer, outbox.Outcome(failed=[(late.parcels[0], ValueError())])
@@ -552,17 +559,16 @@ def test_the_lag_is_the_age_of_the_oldest_event_that_is_not_everywhere(monkeypat
 
 @contextmanager
 def relay_process(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "manage.py", "relay_events", *arguments],
         env=os.environ | {"DATABASE_URL": database_url(), "REDIS_URL": "", **variables},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @committed
@@ -585,7 +591,8 @@ def test_a_relay_process_ends_well_when_it_is_told_to(number):
         wait_for(lambda: Event.objects.filter(position=1).exists())
         process.send_signal(number)
         assert process.wait(5) == 0
-        assert "relay_stopped" in process.stderr.read()
+        _, log = process.communicate()
+        assert "relay_stopped" in log
 
 
 @committed
