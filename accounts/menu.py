@@ -42,6 +42,18 @@ class NavGroup:
 MENU: Final = (
     NavGroup("", (NavItem(_("Home"), "home", icon="home"),)),
     NavGroup(
+        _("Sales"),
+        (
+            NavItem(
+                _("Orders"),
+                "orders:list",
+                icon="shopping-cart",
+                permission=Permission.VIEW_ORDERS,
+                children=("orders:detail", "orders:new", "orders:bulk", "orders:print"),
+            ),
+        ),
+    ),
+    NavGroup(
         _("Your account"),
         (
             NavItem(_("Profile"), "account_profile", icon="user"),

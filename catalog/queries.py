@@ -1,5 +1,6 @@
 """Reading products, their stock and its ledger."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
@@ -79,3 +80,29 @@ def movements(product: Product) -> QuerySet[StockMovement]:
     """The product's ledger in all warehouses, with who did it. The levels by id: a join would sort by hand."""
     levels = [level.pk for level in product.levels.all()]
     return StockMovement.objects.filter(level_id__in=levels).select_related("actor")
+
+
+def get_products(product_ids: Iterable[int]) -> list[Product]:
+    """These products with their stock, in no particular order; the deleted are missing."""
+    return list(products().filter(pk__in=list(product_ids)))
+
+
+def find_products(text: str, *, limit: int) -> list[Product]:
+    """What a person at the order desk means: an exact SKU or GTIN first, then words, only what is sold."""
+    sold = products().filter(is_active=True)
+    exact = list(sold.filter(Q(sku=text.strip().upper()) | Q(gtin=text.strip() or None))[:1])
+    others = search(sold.exclude(pk__in=[product.pk for product in exact]), text).order_by(
+        "name", "pk"
+    )
+    return (exact + list(others[:limit]))[:limit]
+
+
+def find_by_codes(codes: Iterable[str]) -> dict[str, Product]:
+    """Products by SKU or GTIN, under the code in upper case: two statements, whatever the number of codes."""
+    wanted = {code.strip().upper() for code in codes} - {""}
+    found: dict[str, Product] = {}
+    for product in products().filter(Q(sku__in=wanted) | Q(gtin__in=wanted)):
+        if product.gtin:
+            found.setdefault(product.gtin, product)
+        found[product.sku] = product
+    return {code: product for code, product in found.items() if code in wanted}

@@ -67,3 +67,11 @@ def search(queryset: QuerySet[Customer], text: str, *, by_tax_id: bool) -> Query
     if by_tax_id and _TAX_ID.fullmatch(text):
         keys |= prefixed("cpf_cnpj", taxid.normalise(text))
     return matching_or(queryset, CustomerWord, text, keys)
+
+
+def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
+    """What a person at the order desk means: active customers by words of the name, e-mail, CPF or CNPJ."""
+    found = search(
+        customers().filter(is_active=True), text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS)
+    )
+    return list(found.order_by("name", "pk")[:limit])

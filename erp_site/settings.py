@@ -293,7 +293,6 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "erp_site.urls"
 WSGI_APPLICATION = "erp_site.wsgi.application"
-APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -7,6 +7,7 @@ from erp_site.api import api
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("orders/", include("orders.urls")),
     path("docs", home.docs, name="docs"),
     path("docs/errors", home.errors, name="docs_errors"),
     path("api/v1/", api.urls),

@@ -180,3 +180,22 @@ class OrderNote(AppendOnly):
 
     def __str__(self) -> str:
         return self.text[:60]
+
+
+class SavedView(models.Model):
+    """A list of orders somebody looks at often: the filters of an address under a name."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(_("name"), max_length=60)
+    query = models.CharField(max_length=1000)
+    is_shared = models.BooleanField(_("shared with everybody"), default=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="saved_view_name_unique")
+        ]
+        indexes = [models.Index(fields=["is_shared", "name"], name="saved_view_shared")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,13 +1,22 @@
 """Reading orders. Lists never join the customer into the sorted query: ids first, then prefetch."""
 
-from django.db.models import Prefetch, QuerySet
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from customers.models import Customer
+from erp_site.core import clock
 from erp_site.core.errors import NotFound
+from erp_site.core.events import Aggregate
+from erp_site.core.models import Event
+from erp_site.core.pagination import capped_count
 
-from .models import Order, OrderHistory, OrderItem, OrderNote
-from .states import OPEN
+from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
+from .states import OPEN, OrderStatus
 
 
 def order_rows() -> QuerySet[Order]:
@@ -15,21 +24,25 @@ def order_rows() -> QuerySet[Order]:
     return Order.objects.prefetch_related("customer", "created_by")
 
 
+def whole_orders(order_ids: Iterable[int]) -> list[Order]:
+    """Orders with their lines, customers and authors, deleted ones too, in the order of their ids."""
+    return list(
+        Order.all_objects.filter(pk__in=order_ids)
+        .select_related("customer", "created_by")
+        .prefetch_related(Prefetch("items", OrderItem.objects.order_by("pk")))
+        .order_by("pk")
+    )
+
+
 def get_order(order_id: int) -> Order:
-    """One order with its lines, customer and author; a deleted one too, for its number still stands on paper.
+    """One whole order; a deleted one too, for its number still stands on paper.
 
     Raises:
         NotFound: there never was such an order.
     """
-    order = (
-        Order.all_objects.filter(pk=order_id)
-        .select_related("customer", "created_by")
-        .prefetch_related(Prefetch("items", OrderItem.objects.order_by("pk")))
-        .first()
-    )
-    if order is None:
-        raise NotFound(_("There is no such order."), order_id=order_id)
-    return order
+    for order in whole_orders([order_id]):
+        return order
+    raise NotFound(_("There is no such order."), order_id=order_id)
 
 
 def history_of(order_id: int) -> QuerySet[OrderHistory]:
@@ -55,3 +68,59 @@ def require_order(order_id: int) -> None:
 def has_open_orders(customer: Customer) -> bool:
     """Is there an order of this customer that is not at its end?"""
     return Order.objects.filter(customer=customer, status__in=sorted(OPEN)).exists()
+
+
+def tab_counts() -> dict[str, int]:
+    """How many orders wait at each desk, up to the cap: for the tabs of the list and the dashboard."""
+    today = clock.today()
+    waiting = {
+        "pending": Q(status=OrderStatus.PENDING),
+        "to_pick": Q(status=OrderStatus.CONFIRMED),
+        "to_ship": Q(status=OrderStatus.PICKED),
+        "late": Q(status__in=sorted(OPEN), due_date__lt=today),
+    }
+    return {
+        name: capped_count(Order.objects.filter(condition))[0]
+        for name, condition in waiting.items()
+    }
+
+
+def saved_views(user_id: int) -> QuerySet[SavedView]:
+    """This user's own views and those that others share, by name."""
+    return SavedView.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("name", "pk")
+
+
+def events_of(order_id: int) -> QuerySet[Event]:
+    """What the event log says about one order, oldest first."""
+    return Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id).order_by(
+        "sequence"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened to an order: a step of its life or a note."""
+
+    at: datetime
+    kind: str
+    actor: Any
+    text: str
+    request_id: str
+    step: OrderHistory | None = None
+
+
+def timeline(order_id: int) -> list[TimelineEntry]:
+    """Steps and notes of one order together, newest first."""
+    entries = [
+        TimelineEntry(step.created_at, "step", step.actor, step.note, step.request_id, step)
+        for step in history_of(order_id)
+    ] + [
+        TimelineEntry(note.created_at, "note", note.actor, note.text, note.request_id)
+        for note in notes_of(order_id)
+    ]
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+def latest_of_customer(customer_id: int) -> list[Order]:
+    """The last three orders of a customer, to be looked at or repeated."""
+    return list(Order.objects.filter(customer_id=customer_id).order_by("-created_at", "-pk")[:3])

@@ -19,7 +19,7 @@ from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid
 from erp_site.core.money import CURRENCY, LARGEST, to_cents
 from erp_site.core.transactions import retrying_atomic
 
-from .models import Order, OrderHistory, OrderItem, OrderNote
+from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
 from .queries import get_order, require_order
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
@@ -475,3 +475,23 @@ def add_note(*, actor: "User", order_id: int, text: str) -> OrderNote:
         request_id=request_id.current(),
         created_at=clock.now(),
     )
+
+
+@retrying_atomic
+def save_view(*, actor: "User", name: str, query: str, is_shared: bool = False) -> SavedView:
+    """Keep the filters of a list under a name; one's own view of that name is replaced."""
+    view, _created = SavedView.objects.update_or_create(
+        owner=actor, name=name.strip(), defaults={"query": query, "is_shared": is_shared}
+    )
+    return view
+
+
+@retrying_atomic
+def delete_view(*, actor: "User", view_id: int) -> None:
+    """Forget one of one's own views.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    if not SavedView.objects.filter(pk=view_id, owner=actor).delete()[0]:
+        raise NotFound(_("There is no such view."))

@@ -1,0 +1,114 @@
+"""A list as a page shows it: filtered by the API's own FilterSet, sorted, in numbered, shareable pages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import django_filters
+from django.db import models
+from django.db.models import Count, QuerySet, Sum
+from django.forms import Form
+from django.http import HttpRequest
+
+from .pagination import COUNT_CAP
+
+PAGE_SIZE: Final = 25
+
+
+@dataclass(frozen=True)
+class Listing[M: models.Model]:
+    """One page of a list and everything its frame says about it."""
+
+    rows: list[M]
+    count: int
+    """Exact up to 10,000; beyond, `capped` is true."""
+    capped: bool
+    page: int
+    sort: str
+    form: Form
+    """The bound filter form: its errors name each wrong value."""
+    filters: dict[str, list[str]] = field(default_factory=dict)
+    """What is filtered by, as in the address."""
+    total: Any = None
+    """The sum of `sum_of` over all that is filtered; None beyond the cap."""
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.count // PAGE_SIZE))
+
+    @property
+    def first(self) -> int:
+        return (self.page - 1) * PAGE_SIZE + 1 if self.rows else 0
+
+    @property
+    def last(self) -> int:
+        return (self.page - 1) * PAGE_SIZE + len(self.rows)
+
+    @property
+    def previous_page(self) -> int | None:
+        return self.page - 1 if self.page > 1 else None
+
+    @property
+    def next_page(self) -> int | None:
+        return (
+            self.page + 1
+            if self.page < self.pages or (self.capped and len(self.rows) == PAGE_SIZE)
+            else None
+        )
+
+    @property
+    def column(self) -> str:
+        """The public name of the sorted column."""
+        return self.sort.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        return self.sort.startswith("-")
+
+
+def listing[M: models.Model](
+    request: HttpRequest,
+    filterset: type[django_filters.FilterSet],
+    queryset: QuerySet[M],
+    *,
+    sorts: Mapping[str, str],
+    default: str,
+    sum_of: str | None = None,
+) -> Listing[M]:
+    """The page of `queryset` that the address asks for.
+
+    A wrong filter shows its error and no rows; an unknown sort or page falls back, since people edit addresses.
+    Count and sum are one statement, and stop at 10,000 rows.
+    """
+    bound = filterset(request.GET, queryset=queryset, request=request)
+    valid = bound.form.is_valid()
+    filtered = bound.qs if valid else queryset.none()
+    sort = request.GET.get("sort", default)
+    if sort.removeprefix("-") not in sorts:
+        sort = default
+    way = "-" if sort.startswith("-") else ""
+    column = sorts[sort.removeprefix("-")]
+    capped_rows = filtered.order_by().values("pk", *([sum_of] if sum_of else []))[: COUNT_CAP + 1]
+    figures = capped_rows.aggregate(n=Count("pk"), **({"total": Sum(sum_of)} if sum_of else {}))
+    capped = figures["n"] > COUNT_CAP
+    page = _page_number(request.GET.get("page", ""))
+    start = (page - 1) * PAGE_SIZE
+    rows = list(filtered.order_by(f"{way}{column}", f"{way}id")[start : start + PAGE_SIZE])
+    return Listing(
+        rows=rows,
+        count=min(figures["n"], COUNT_CAP),
+        capped=capped,
+        page=page,
+        sort=sort,
+        form=bound.form,
+        filters={
+            name: values
+            for name, values in request.GET.lists()
+            if name in bound.filters and any(value.strip() for value in values)
+        },
+        total=None if capped else figures.get("total"),
+    )
+
+
+def _page_number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 8 and int(text) else 1

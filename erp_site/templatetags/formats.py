@@ -1,0 +1,47 @@
+"""How values are shown: money, numbers and CPF/CNPJ in the reader's locale."""
+
+from decimal import Decimal
+
+import segno
+from django import template
+from django.utils.formats import number_format
+
+from accounts.models import User
+from accounts.roles import Permission
+from erp_site.core import taxid
+
+register = template.Library()
+
+
+@register.filter
+def money(amount: Decimal | None) -> str:
+    """1234.5 -> "R$ 1.234,50" in Portuguese, "R$ 1,234.50" in English."""
+    if amount is None:
+        return ""
+    # A space that does not break: the sign stays with its number.
+    return f"R$\N{NO-BREAK SPACE}{number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+@register.filter
+def whole(number: int | None) -> str:
+    """1234 -> "1.234" in Portuguese, "1,234" in English."""
+    return "" if number is None else number_format(number, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def signed(number: int) -> str:
+    """A change: "+12", "-3" with a true minus sign, "0"."""
+    sign = "+" if number > 0 else "\N{MINUS SIGN}" if number < 0 else ""
+    return f"{sign}{whole(abs(number))}"
+
+
+@register.filter
+def tax_id(value: str, user: User) -> str:
+    """A CPF or CNPJ with its punctuation, masked for those who may not see it."""
+    return taxid.formatted(value if user.has_perm(Permission.VIEW_TAX_IDS) else taxid.masked(value))
+
+
+@register.filter
+def qr(text: str) -> str:
+    """A QR code of the text as a data: address for an img."""
+    return segno.make(text, micro=False).svg_data_uri(scale=3, border=1)

@@ -1,0 +1,134 @@
+"""Forms of the orders' pages."""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from erp_site.core.money import to_cents
+
+from .states import OrderStatus
+
+
+class StatusForm(forms.Form):
+    """One step, with the reason where one is asked for."""
+
+    status = forms.ChoiceField(choices=OrderStatus.choices, widget=forms.HiddenInput)
+    note = forms.CharField(
+        label=_("Reason"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        label=_("Note"),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
+    )
+
+
+class BulkForm(forms.Form):
+    """Some orders of a list, and what to do with them."""
+
+    ids = forms.TypedMultipleChoiceField(coerce=int)
+    action = forms.ChoiceField(choices=[*OrderStatus.choices, ("pick", "")])
+
+    MOST = 200
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(data)
+        self.fields["ids"].choices = [  # type: ignore[attr-defined]  # a choice field
+            (value, value)
+            for value in data.getlist("ids")[: self.MOST]
+            if value.isascii() and value.isdigit()
+        ]
+
+
+class SavedViewForm(forms.Form):
+    name = forms.CharField(label=_("Name"), max_length=60)
+    query = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
+    is_shared = forms.BooleanField(label=_("Share it with everybody"), required=False)
+
+
+class EntryForm(forms.Form):
+    """The head of a new order. Its lines are repeated `product` and `quantity` fields, see EntryLine."""
+
+    customer = forms.IntegerField(
+        min_value=1,
+        max_value=2**63 - 1,
+        widget=forms.HiddenInput,
+        error_messages={"required": _("Choose a customer.")},
+    )
+    due_date = forms.DateField(
+        label=_("Due date"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    customer_reference = forms.CharField(label=_("Their reference"), required=False, max_length=64)
+    delivery_address = forms.CharField(label=_("Delivery address"), required=False, max_length=500)
+    notes = forms.CharField(
+        label=_("Notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,255}$", widget=forms.HiddenInput)
+
+    def clean_due_date(self) -> date | None:
+        value: date | None = self.cleaned_data["due_date"]
+        if value and not 1900 <= value.year <= 2999:  # noqa: PLR2004 -- the API's range
+            raise forms.ValidationError(_("The year is between 1900 and 2999."))
+        return value
+
+
+@dataclass(slots=True)
+class EntryLine:
+    """One line of the entry form, exactly as typed, beside what it stands for."""
+
+    product_id: int
+    quantity: str
+    sku: str = ""
+    name: str = ""
+    price: Decimal = Decimal(0)
+    available: int = 0
+    error: str = ""
+
+    @property
+    def pieces(self) -> int | None:
+        """The quantity as a number; None if it is none."""
+        text = self.quantity.strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+
+    @property
+    def subtotal(self) -> Decimal:
+        return to_cents(self.price * (self.pieces or 0))
+
+    @property
+    def is_short(self) -> bool:
+        return (self.pieces or 0) > self.available
+
+    @property
+    def cents(self) -> int:
+        """The price for the running total in the browser."""
+        return int(self.price * 100)
+
+
+def entry_lines(data: QueryDict) -> list[EntryLine]:
+    """The lines of a posted form, in their order; rows without a valid product are dropped."""
+    pairs = zip(data.getlist("product"), data.getlist("quantity"), strict=False)
+    return [
+        EntryLine(int(product), quantity)
+        for product, quantity in pairs
+        if product.isascii() and product.isdigit() and 0 < len(product) < 19
+    ]
+
+
+_PASTED = re.compile(r"\s*([^;,\t]+?)\s*(?:[;,\t]\s*([0-9]{1,7})\s*)?$")
+
+
+def pasted_lines(text: str) -> list[tuple[str, str]]:
+    """(code, quantity) of each "SKU;qty" line; a line without a quantity means one."""
+    found = (_PASTED.fullmatch(line) for line in text.splitlines() if line.strip())
+    return [(match[1], match[2] or "1") if match else ("", "") for match in found][:200]

@@ -1,0 +1,18 @@
+from django.urls import path
+
+from . import views
+
+app_name = "orders"
+urlpatterns = [
+    path("", views.order_list, name="list"),
+    path("new", views.order_new, name="new"),
+    path("new/products", views.product_options, name="product_options"),
+    path("new/customers", views.customer_options, name="customer_options"),
+    path("bulk", views.order_bulk, name="bulk"),
+    path("views", views.view_save, name="view_save"),
+    path("views/<int:view_id>/delete", views.view_delete, name="view_delete"),
+    path("<int:order_id>", views.order_detail, name="detail"),
+    path("<int:order_id>/status", views.order_status, name="status"),
+    path("<int:order_id>/notes", views.order_note, name="note"),
+    path("<int:order_id>/print/<str:document>", views.order_print, name="print"),
+]

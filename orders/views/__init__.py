@@ -1,0 +1,27 @@
+"""The pages of orders."""
+
+from .desk import (
+    order_bulk,
+    order_detail,
+    order_list,
+    order_note,
+    order_print,
+    order_status,
+    view_delete,
+    view_save,
+)
+from .entry import customer_options, order_new, product_options
+
+__all__ = [
+    "customer_options",
+    "order_bulk",
+    "order_detail",
+    "order_list",
+    "order_new",
+    "order_note",
+    "order_print",
+    "order_status",
+    "product_options",
+    "view_delete",
+    "view_save",
+]

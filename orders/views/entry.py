@@ -1,0 +1,246 @@
+"""Order entry. Everything typed travels with the form, so nothing is lost by a refusal, a reload or a lost answer:
+the form's own idempotency key makes a second sending the same order."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import uuid_utils
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.auth import require
+from accounts.roles import Permission
+from catalog.models import Product
+from catalog.queries import as_record, find_by_codes, find_products, get_products
+from catalog.services import InsufficientStock
+from customers.queries import find_customers, get_customer
+from erp_site.core.errors import DomainError, IdempotencyKeyReused
+from erp_site.core.htmx import is_partial
+from orders import queries, services
+from orders.forms import EntryForm, EntryLine, entry_lines, pasted_lines
+from orders.models import Order
+
+
+@require_safe
+@require(Permission.PLACE_ORDER)
+def product_options(request: HttpRequest) -> HttpResponse:
+    """The products that fit what is typed: by SKU, GTIN or words, each with price and what is available."""
+    text = request.GET.get("code", "").strip()
+    found = [as_record(product) for product in find_products(text, limit=8)] if text else []
+    return render(
+        request, "orders/order_entry.html#product_options", {"options": found, "typed": text}
+    )
+
+
+@require_safe
+@require(Permission.PLACE_ORDER)
+def customer_options(request: HttpRequest) -> HttpResponse:
+    """The customers that fit what is typed: by words of the name, CPF/CNPJ or e-mail."""
+    text = request.GET.get("customer_search", "").strip()
+    found = find_customers(request.user, text, limit=8) if text else []
+    return render(
+        request, "orders/order_entry.html#customer_options", {"options": found, "typed": text}
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.PLACE_ORDER)
+def order_new(request: HttpRequest) -> HttpResponse:
+    """The form. Every button of it posts the whole form; `action` says which it was."""
+    if request.method != "POST":
+        return _show(request, *_blank(request))
+    form, lines = EntryForm(request.POST), entry_lines(request.POST)
+    action = request.POST.get("action", "")
+    if action == "add" and is_partial(request):
+        return _answer_line(request)
+    fill(lines)
+    if action == "place":
+        return _place(request, form, lines)
+    form = EntryForm(initial=request.POST.dict())
+    problems: list[str] = []
+    if action == "change_customer":
+        form.initial["customer"] = None
+    elif action == "add" and (code := request.POST.get("code", "").strip()):
+        problems = _add(lines, [(code, "1")])
+    elif action == "paste":
+        problems = _add(lines, pasted_lines(request.POST.get("pasted", "")))
+    elif action.startswith("remove:"):
+        lines = [line for line in lines if f"remove:{line.product_id}" != action]
+    return _show(request, form, lines, problems=problems, status=422 if problems else 200)
+
+
+def _blank(request: HttpRequest) -> tuple[EntryForm, list[EntryLine]]:
+    """An empty form, or one filled from a past order (`?repeat=`) or a customer (`?customer=`)."""
+    initial: dict[str, Any] = {"idempotency_key": uuid_utils.uuid7().hex}
+    lines: list[EntryLine] = []
+    repeat, customer = request.GET.get("repeat", ""), request.GET.get("customer", "")
+    if repeat.isascii() and repeat.isdigit():
+        order = queries.get_order(int(repeat))
+        initial |= {
+            "customer": order.customer_id,
+            "notes": order.notes,
+            "delivery_address": order.delivery_address,
+        }
+        lines = [EntryLine(item.product_id, str(item.quantity)) for item in order.items.all()]
+        fill(lines)
+    elif customer.isascii() and customer.isdigit():
+        initial["customer"] = customer
+    return EntryForm(initial=initial), lines
+
+
+def fill(lines: Sequence[EntryLine]) -> None:
+    """Put names, prices and stock on the lines: two statements, whatever their number."""
+    products = {
+        product.pk: product for product in get_products([line.product_id for line in lines])
+    }
+    for line in lines:
+        product = products.get(line.product_id)
+        if product is None:
+            line.error = _("This product is no longer there.")
+            continue
+        describe(line, product)
+        if line.pieces is None or line.pieces < 1:
+            line.error = _("A quantity is between 1 and 1,000,000.")
+
+
+def describe(line: EntryLine, product: Product) -> None:
+    record = as_record(product)
+    line.sku, line.name, line.price = record["sku"], record["name"], record["price"]
+    line.available = record["available"]
+    if not record["is_active"]:
+        line.error = _("Not sold at present.")
+
+
+def _add(lines: list[EntryLine], wanted: Sequence[tuple[str, str]]) -> list[str]:
+    """Add products by code to the lines; what was not found comes back as sentences."""
+    found = find_by_codes([code for code, _quantity in wanted])
+    problems = []
+    present = {line.product_id: line for line in lines}
+    for code, quantity in wanted:
+        product = found.get(code.strip().upper())
+        if product is None:
+            problems.append(_("No product has the code “%(code)s”.") % {"code": code})
+        elif product.pk in present:
+            line = present[product.pk]
+            line.quantity = str((line.pieces or 0) + int(quantity))
+        else:
+            line = EntryLine(product.pk, quantity)
+            describe(line, product)
+            lines.append(line)
+            present[product.pk] = line
+    return problems
+
+
+def _answer_line(request: HttpRequest) -> HttpResponse:
+    """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line."""
+    code = request.POST.get("code", "").strip()
+    product = find_by_codes([code]).get(code.upper())
+    if product is None:
+        found = find_products(code, limit=2) if code else []
+        product = found[0] if len(found) == 1 else None
+    if product is None:
+        message = (
+            _("No product has the code “%(code)s”.") % {"code": code}
+            if code
+            else _("Type or scan a code.")
+        )
+        return render(
+            request, "orders/order_entry.html#scan_problem", {"message": message}, status=422
+        )
+    line = EntryLine(product.pk, "1")
+    describe(line, product)
+    response = render(request, "orders/order_entry.html#line", {"line": line})
+    response["HX-Trigger"] = '{"line:added": {"id": %d}}' % product.pk
+    return response
+
+
+def _place(request: HttpRequest, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
+    problems = []
+    if not lines:
+        problems.append(_("Add at least one product."))
+    if not form.is_valid() or problems or any(line.error for line in lines):
+        return _show(request, form, lines, problems=problems, status=422)
+    head = form.cleaned_data
+    try:
+        placement = services.place_order(
+            actor=request.user,
+            customer_id=head["customer"],
+            items=[services.NewItem(line.product_id, line.pieces or 0) for line in lines],
+            idempotency_key=head["idempotency_key"],
+            notes=head["notes"],
+            due_date=head["due_date"],
+            customer_reference=head["customer_reference"],
+            delivery_address=head["delivery_address"] or None,
+        )
+    except InsufficientStock as error:
+        missing = {item["product_id"]: item["available"] for item in error.facts["items"]}
+        for line in lines:
+            line.available = missing.get(line.product_id, line.available)
+        return _show(request, form, lines, problems=[error.message], status=422)
+    except IdempotencyKeyReused:
+        return _already_placed(request, lines)
+    except DomainError as error:
+        return _show(request, form, lines, problems=[error.message], status=422)
+    return _placed(request, placement.order, replayed=placement.replayed)
+
+
+def _already_placed(request: HttpRequest, lines: list[EntryLine]) -> HttpResponse:
+    """Back after an order, something changed, sent again: nothing is booked until it is clear that a second is wanted."""
+    fresh = {**request.POST.dict(), "idempotency_key": uuid_utils.uuid7().hex}
+    problem = _(
+        "This form has already placed an order. Send it again to place another one with these lines."
+    )
+    return _show(request, EntryForm(initial=fresh), lines, problems=[problem], status=422)
+
+
+def _placed(request: HttpRequest, order: Order, *, replayed: bool) -> HttpResponse:
+    text = _("%(number)s was already placed.") if replayed else _("%(number)s is placed.")
+    messages.success(request, text % {"number": order.number})
+    url = reverse("orders:detail", args=[order.pk])
+    return HttpResponseClientRedirect(url) if is_partial(request) else redirect(url)
+
+
+def _show(
+    request: HttpRequest,
+    form: EntryForm,
+    lines: Sequence[EntryLine],
+    *,
+    problems: Sequence[str] = (),
+    status: int = 200,
+) -> HttpResponse:
+    customer = _customer(form["customer"].value())
+    context = {
+        "form": form,
+        "lines": lines,
+        "customer": customer,
+        "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
+        "problems": problems,
+        "total": sum((line.subtotal for line in lines), Decimal(0)),
+        "shortages": sum(1 for line in lines if line.is_short),
+        "customer_search": request.POST.get("customer_search", ""),
+        "customer_options": _typed_customers(request) if customer is None else [],
+    }
+    template = "orders/order_entry.html#form" if is_partial(request) else "orders/order_entry.html"
+    return render(request, template, context, status=status)
+
+
+def _customer(value: object) -> Any:
+    text = str(value or "")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        return None
+    try:
+        return get_customer(int(text))
+    except DomainError:
+        return None
+
+
+def _typed_customers(request: HttpRequest) -> Sequence[Any]:
+    """Without JavaScript the customer is found by sending the form."""
+    text = request.POST.get("customer_search", "").strip()
+    return find_customers(request.user, text, limit=20) if text else []
