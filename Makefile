@@ -64,7 +64,7 @@ types: .venv/.dev ## Check types
 docs-check: .venv/.dev ## Check that the generated documents match the code
 	@$(MANAGE) write_docs --check
 
-messages-check: .venv/.dev ## Check that the compiled translations match their sources
+messages-check: .venv/.dev ## Check that every word is collected, translated and compiled
 	@$(PY) .ci/messages.py --check
 
 vendor-check: ## Check that the browser files of other projects are as published
@@ -83,8 +83,7 @@ format: .venv/.dev ## Format the code
 docs: .venv/.dev ## Write the generated documents again
 	@$(MANAGE) write_docs
 
-messages: .venv/.dev ## Collect and compile the translations (needs gettext)
-	@$(MANAGE) makemessages --locale pt_BR --no-location --ignore '.venv' --ignore 'e2e'
+messages: .venv/.dev ## Collect the words of the product and compile their translations
 	@$(PY) .ci/messages.py
 
 vendor: .venv/.dev ## Fetch the browser files of other projects and build the icon sprite (needs npm)

@@ -107,7 +107,7 @@ def download(package: Package, folder: Path) -> tarfile.TarFile:
 def read(archive: tarfile.TarFile, path: str) -> bytes:
     member = archive.extractfile(f"package/{path}")
     if member is None:
-        sys.exit(f"{archive.name} has no {path}")
+        sys.exit(f"the package has no {path}")
     data = member.read()
     return SOURCE_MAP.sub(b"", data) if path.endswith((".js", ".css")) else data
 
