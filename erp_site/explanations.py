@@ -221,8 +221,12 @@ EXPLANATIONS: Final = (
     Explanation(
         "busy",
         503,
-        _("The database is away, or busy past all retries. Nothing was changed."),
-        _("Wait for the seconds in `Retry-After` and send the same request, with the same key."),
+        _(
+            "The database is away, or busy past all retries. If it went away at the last moment, the change may be made."
+        ),
+        _(
+            "Wait for the seconds in `Retry-After` and send the same request, with the same key: it is booked once."
+        ),
     ),
 )
 

@@ -1,7 +1,9 @@
 """What the domain may refuse. Neither HTTP nor HTML is known here, only the class of the refusal."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, Self, TypedDict
+
+from django.utils.translation import gettext as _
 
 
 class FieldError(TypedDict):
@@ -77,12 +79,17 @@ class Invalid(DomainError):
 
 
 class Busy(DomainError):
-    """The database is away, or busy past all retries. Nothing was changed; try again."""
+    """The database is away, or busy past all retries: try again, with the same idempotency key."""
 
     code = "busy"
     title = "Temporarily unavailable"
     status = 503
     retry_after: ClassVar[int] = 2  # seconds
+
+    @classmethod
+    def without_database(cls) -> Self:
+        """The connection broke. That nothing was changed cannot be promised: it may have been during COMMIT."""
+        return cls(_("The database does not answer. Please try again in a few seconds."))
 
 
 class Duplicate(Conflict):

@@ -7,6 +7,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django_htmx.middleware import HtmxDetails
 
 from .errors import Busy, DomainError
 from .problems import API_PREFIX
@@ -16,8 +17,10 @@ log = structlog.get_logger(__name__)
 
 def is_partial(request: HttpRequest) -> bool:
     """Does htmx want a fragment to swap in? A restored history page is a full page, or Back breaks."""
-    htmx = getattr(request, "htmx", None)
-    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    if htmx is None or not htmx:
+        return False
+    return not htmx.boosted and not htmx.history_restore_request
 
 
 def toast(response: HttpResponse, message: str, *, level: str = "success") -> HttpResponse:
@@ -40,9 +43,7 @@ class DomainErrorMiddleware:
             return None
         if isinstance(exception, (OperationalError, InterfaceError)):
             log.error("database_unavailable", error=str(exception))
-            exception = Busy(
-                "The database is not available. Nothing was changed; please try again."
-            )
+            exception = Busy.without_database()
         if not isinstance(exception, DomainError):
             return None
         if is_partial(request):

@@ -111,8 +111,8 @@ def refusal(error: DomainError) -> HttpResponse:
 
 
 def unavailable() -> HttpResponse:
-    """503: the database is away or too busy; nothing was changed."""
-    return refusal(Busy("The database is not available. Nothing was changed; please try again."))
+    """503: the database is away; whether the request was carried out is unknown if that was during COMMIT."""
+    return refusal(Busy.without_database())
 
 
 def field_errors(errors: list[dict[str, Any]]) -> list[dict[str, str]]:
