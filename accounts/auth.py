@@ -83,8 +83,8 @@ class MachineAuth(HttpBearer):
 jwt: Final = JWTAuth()
 cookie: Final = CookieAuth()
 machine: Final = MachineAuth()
-PEOPLE: Final = [jwt, cookie]
-ANYONE_SIGNED_IN: Final = [jwt, cookie, machine]
+PEOPLE: Final[list[Callable[..., Any]]] = [jwt, cookie]
+ANYONE_SIGNED_IN: Final[list[Callable[..., Any]]] = [jwt, cookie, machine]
 
 
 class SignedIn(HttpRequest):

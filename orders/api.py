@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from ninja import Header, Query, Router, Status
 
-from accounts.auth import require
+from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core import idempotency
 from erp_site.core.filtering import apply
@@ -80,7 +80,7 @@ def present_whole(order: Order, user: HasPermissions) -> dict[str, Any]:
 )
 @require(Permission.VIEW_ORDERS)
 def list_orders(
-    request: HttpRequest, response: HttpResponse, params: Query[OrderListParams]
+    request: SignedIn, response: HttpResponse, params: Query[OrderListParams]
 ) -> dict[str, Any]:
     """Living orders, newest first. Filters combine; `status` may be repeated."""
     orders = apply(OrderFilter, request.GET, queries.order_rows(), request=request)
@@ -105,7 +105,7 @@ def list_orders(
 )
 @require(Permission.PLACE_ORDER)
 def place_order(
-    request: HttpRequest,
+    request: SignedIn,
     response: HttpResponse,
     body: OrderIn,
     params: Query[PlaceParams],
@@ -167,7 +167,7 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
     openapi_extra=problems(404),
 )
 @require(Permission.VIEW_ORDERS)
-def get_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
+def get_order(request: SignedIn, order_id: QueryId) -> dict[str, Any]:
     """One order with its items; a deleted one too, with `deleted_at`."""
     return present_whole(queries.get_order(order_id), request.user)
 
@@ -181,7 +181,7 @@ def get_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
 )
 @require(Permission.VIEW_ORDERS)
 def change_order_status(
-    request: HttpRequest,
+    request: SignedIn,
     order_id: QueryId,
     body: StatusIn,
     idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
@@ -206,7 +206,7 @@ def change_order_status(
     openapi_extra=problems(404, conflict="illegal_transition"),
 )
 @require(Permission.CANCEL_ORDER)
-def delete_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
+def delete_order(request: SignedIn, order_id: QueryId) -> dict[str, Any]:
     """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
     return present_whole(services.delete_order(actor=request.user, order_id=order_id), request.user)
 
@@ -220,7 +220,7 @@ def delete_order(request: HttpRequest, order_id: QueryId) -> dict[str, Any]:
 )
 @require(Permission.VIEW_ORDERS)
 def list_order_history(
-    request: HttpRequest, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
+    request: SignedIn, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
     """Every step, oldest first: who, when, why, in which request."""
     queries.require_order(order_id)
@@ -236,7 +236,7 @@ def list_order_history(
 )
 @require(Permission.VIEW_ORDERS)
 def list_order_notes(
-    request: HttpRequest, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
+    request: SignedIn, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
     """What people wrote on the order, oldest first."""
     queries.require_order(order_id)
@@ -251,6 +251,6 @@ def list_order_notes(
     openapi_extra=problems(404),
 )
 @require(Permission.ADD_ORDER_NOTE)
-def add_order_note(request: HttpRequest, order_id: QueryId, body: NoteIn) -> Status:
+def add_order_note(request: SignedIn, order_id: QueryId, body: NoteIn) -> Status:
     """Notes are added, never changed."""
     return Status(201, services.add_note(actor=request.user, order_id=order_id, text=body.text))

@@ -78,7 +78,7 @@ class EntryForm(forms.Form):
 
     def clean_due_date(self) -> date | None:
         value: date | None = self.cleaned_data["due_date"]
-        if value and not 1900 <= value.year <= 2999:  # noqa: PLR2004 -- the API's range
+        if value and not 1900 <= value.year <= 2999:
             raise forms.ValidationError(_("The year is between 1900 and 2999."))
         return value
 

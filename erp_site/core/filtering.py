@@ -62,20 +62,15 @@ class ToFilter(django_filters.Filter):
         super().__init__(field_name, lookup_expr="lt", end_of_day=True, **kwargs)
 
 
-class StrictBooleanField(forms.NullBooleanField):
+class StrictBooleanField(forms.Field):
     """`true` or `false`."""
 
-    widget = forms.TextInput
-
     def to_python(self, value: Any) -> bool | None:
-        if value in {None, ""}:
+        if value in self.empty_values:
             return None
         if value in {"true", "false"}:
-            return value == "true"
+            return bool(value == "true")
         raise ValidationError(_("Use true or false."), code="invalid_boolean")
-
-    def validate(self, value: Any) -> None:
-        return None
 
 
 class FlagFilter(django_filters.Filter):

@@ -52,8 +52,8 @@ class SoftDelete(models.Model):
 
     deleted_at = models.DateTimeField(_("deleted at"), null=True, default=None, editable=False)
 
-    objects: ClassVar[AliveManager[Self]] = AliveManager()  # type: ignore[misc]  # django-stubs: managers of abstract models
-    all_objects: ClassVar[models.Manager[Self]] = models.Manager()  # type: ignore[misc]  # as above
+    objects: ClassVar[AliveManager[Self]] = AliveManager()
+    all_objects: ClassVar[models.Manager[Self]] = models.Manager()
 
     class Meta:
         abstract = True

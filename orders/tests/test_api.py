@@ -12,10 +12,11 @@ from accounts.models import User
 from catalog.models import Product
 from customers.models import Customer
 from erp_site.core import clock
+from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api, level_of
 from orders.filters import OrderFilter
 from orders.models import Order, OrderHistory
-from orders.schemas import ListParams, OrderListParams
+from orders.schemas import OrderListParams
 
 pytestmark = pytest.mark.django_db
 
@@ -361,8 +362,8 @@ def test_filters_search_and_sort(
     with clock.moved_to(clock.now() - timedelta(days=3)):
         old = place((product, 1), customer_id=silva.pk, due_date=today - timedelta(days=1))
     new = place((product, 1), customer_id=souza.pk)
-    from orders.services import change_status  # noqa: PLC0415 -- only here
-    from orders.states import OrderStatus  # noqa: PLC0415
+    from orders.services import change_status
+    from orders.states import OrderStatus
 
     change_status(actor=manager, order_id=new.pk, to=OrderStatus.CANCELLED)
     api = api_as(operator)

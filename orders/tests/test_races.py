@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -40,10 +40,9 @@ def meeting_after(
         if not sql.startswith("SELECT") or not all(part in sql for part in fragments):
             return execute(sql, *rest)
         result = execute(sql.replace(" FOR UPDATE", "") if without_lock else sql, *rest)
-        try:
+        # Broken when the others wait for our lock, as they should.
+        with suppress(threading.BrokenBarrierError):
             barrier.wait(timeout=0.5)
-        except threading.BrokenBarrierError:
-            pass  # the others are waiting for our lock, as they should
         return result
 
     with connection.execute_wrapper(wrapper):
@@ -74,7 +73,7 @@ def without_unique_key(
     yield
     with connection.cursor() as cursor:
         for emptied in ("orders_orderhistory", "orders_orderitem", "orders_order", "core_event"):
-            cursor.execute(f"DELETE FROM {emptied}")  # noqa: S608 -- literals
+            cursor.execute(f"DELETE FROM {emptied}")
         cursor.execute(f"ALTER TABLE {table} ADD UNIQUE INDEX {name} ({columns})")
         if foreign_key:
             cursor.execute(f"ALTER TABLE {table} DROP INDEX for_foreign_key")

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, QueryDict
+from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.auth import require
+from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core.errors import DomainError, NotFound
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
-
 from orders import queries, services
 from orders.filters import OrderFilter
 from orders.forms import BulkForm, NoteForm, SavedViewForm, StatusForm
@@ -41,7 +40,7 @@ def tabs() -> list[dict[str, Any]]:
 
 @require_safe
 @require(Permission.VIEW_ORDERS)
-def order_list(request: HttpRequest) -> HttpResponse:
+def order_list(request: SignedIn) -> HttpResponse:
     """All orders, filtered by the address; htmx asks for the results alone."""
     context: dict[str, Any] = {
         "listing": listing(
@@ -81,7 +80,7 @@ def filters_query(data: QueryDict) -> str:
 
 @require_POST
 @require(Permission.VIEW_ORDERS)
-def view_save(request: HttpRequest) -> HttpResponse:
+def view_save(request: SignedIn) -> HttpResponse:
     """Keep the present filters under a name."""
     form = SavedViewForm(request.POST)
     if not form.is_valid():
@@ -93,7 +92,7 @@ def view_save(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @require(Permission.VIEW_ORDERS)
-def view_delete(request: HttpRequest, view_id: int) -> HttpResponse:
+def view_delete(request: SignedIn, view_id: int) -> HttpResponse:
     """Forget one of one's own views."""
     services.delete_view(actor=request.user, view_id=view_id)
     messages.success(request, _("The view is gone."))
@@ -102,11 +101,11 @@ def view_delete(request: HttpRequest, view_id: int) -> HttpResponse:
 
 @require_safe
 @require(Permission.VIEW_ORDERS)
-def order_detail(request: HttpRequest, order_id: int) -> HttpResponse:
+def order_detail(request: SignedIn, order_id: int) -> HttpResponse:
     return render(request, "orders/order_detail.html", detail_context(request, order_id))
 
 
-def detail_context(request: HttpRequest, order_id: int, **more: Any) -> dict[str, Any]:
+def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, Any]:
     """Everything the page of one order shows."""
     order = queries.get_order(order_id)
     actions = order.actions_for(request.user)
@@ -131,9 +130,9 @@ def detail_context(request: HttpRequest, order_id: int, **more: Any) -> dict[str
 def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[str, Any]]:
     """The way of an order, each step with the time it was taken."""
     taken = {entry.step.to_status: entry.at for entry in timeline if entry.step}
-    way = [status for status in OrderStatus if status is not OrderStatus.CANCELLED]
+    way: list[OrderStatus] = [status for status in OrderStatus if status != OrderStatus.CANCELLED]
     if order.status == OrderStatus.CANCELLED:
-        way = [status for status in OrderStatus if status in taken]
+        way: list[OrderStatus] = [status for status in OrderStatus if status in taken]
     return [
         {"status": status, "at": taken.get(status), "is_now": status == order.status}
         for status in way
@@ -142,7 +141,7 @@ def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[
 
 @require_POST
 @require(Permission.VIEW_ORDERS)
-def order_status(request: HttpRequest, order_id: int) -> HttpResponse:
+def order_status(request: SignedIn, order_id: int) -> HttpResponse:
     """Take one step. When somebody else was faster, the answer says who did what, and shows the order as it is."""
     form = StatusForm(request.POST)
     if not form.is_valid():
@@ -178,7 +177,7 @@ def _overtaken(order_id: int, error: services.IllegalTransition) -> str:
 
 
 def _answer_detail(
-    request: HttpRequest, order_id: int, *, message: str, level: str = "success", status: int = 200
+    request: SignedIn, order_id: int, *, message: str, level: str = "success", status: int = 200
 ) -> HttpResponse:
     """After an action on an order: the changed part for htmx, the page again otherwise."""
     if is_partial(request):
@@ -196,7 +195,7 @@ def _answer_detail(
 
 @require_POST
 @require(Permission.ADD_ORDER_NOTE)
-def order_note(request: HttpRequest, order_id: int) -> HttpResponse:
+def order_note(request: SignedIn, order_id: int) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         context = detail_context(request, order_id, note_form=form)
@@ -210,7 +209,7 @@ def order_note(request: HttpRequest, order_id: int) -> HttpResponse:
 
 @require_safe
 @require(Permission.VIEW_ORDERS)
-def order_print(request: HttpRequest, order_id: int, document: str) -> HttpResponse:
+def order_print(request: SignedIn, order_id: int, document: str) -> HttpResponse:
     """A pick list or a packing slip, made for paper."""
     if document not in DOCUMENTS:
         raise NotFound(_("There is no such document."))
@@ -220,7 +219,7 @@ def order_print(request: HttpRequest, order_id: int, document: str) -> HttpRespo
 
 @require_POST
 @require(Permission.VIEW_ORDERS)
-def order_bulk(request: HttpRequest) -> HttpResponse:
+def order_bulk(request: SignedIn) -> HttpResponse:
     """Do one thing with each selected order, and say what came of each."""
     form = BulkForm(request.POST)
     if not form.is_valid():
@@ -244,7 +243,7 @@ def order_bulk(request: HttpRequest) -> HttpResponse:
     return render(request, "orders/order_bulk.html", context)
 
 
-def _one_of_many(request: HttpRequest, order_id: int, to: OrderStatus) -> dict[str, Any]:
+def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus) -> dict[str, Any]:
     try:
         order = services.change_status(actor=request.user, order_id=order_id, to=to)
     except DomainError as error:

@@ -1,20 +1,21 @@
 """Order entry. Everything typed travels with the form, so nothing is lost by a refusal, a reload or a lost answer:
 the form's own idempotency key makes a second sending the same order."""
 
+import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import uuid_utils
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.auth import require
+from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from catalog.models import Product
 from catalog.queries import as_record, find_by_codes, find_products, get_products
@@ -29,7 +30,7 @@ from orders.models import Order
 
 @require_safe
 @require(Permission.PLACE_ORDER)
-def product_options(request: HttpRequest) -> HttpResponse:
+def product_options(request: SignedIn) -> HttpResponse:
     """The products that fit what is typed: by SKU, GTIN or words, each with price and what is available."""
     text = request.GET.get("code", "").strip()
     found = [as_record(product) for product in find_products(text, limit=8)] if text else []
@@ -40,7 +41,7 @@ def product_options(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @require(Permission.PLACE_ORDER)
-def customer_options(request: HttpRequest) -> HttpResponse:
+def customer_options(request: SignedIn) -> HttpResponse:
     """The customers that fit what is typed: by words of the name, CPF/CNPJ or e-mail."""
     text = request.GET.get("customer_search", "").strip()
     found = find_customers(request.user, text, limit=8) if text else []
@@ -51,7 +52,7 @@ def customer_options(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.PLACE_ORDER)
-def order_new(request: HttpRequest) -> HttpResponse:
+def order_new(request: SignedIn) -> HttpResponse:
     """The form. Every button of it posts the whole form; `action` says which it was."""
     if request.method != "POST":
         return _show(request, *_blank(request))
@@ -75,7 +76,7 @@ def order_new(request: HttpRequest) -> HttpResponse:
     return _show(request, form, lines, problems=problems, status=422 if problems else 200)
 
 
-def _blank(request: HttpRequest) -> tuple[EntryForm, list[EntryLine]]:
+def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
     """An empty form, or one filled from a past order (`?repeat=`) or a customer (`?customer=`)."""
     initial: dict[str, Any] = {"idempotency_key": uuid_utils.uuid7().hex}
     lines: list[EntryLine] = []
@@ -137,7 +138,7 @@ def _add(lines: list[EntryLine], wanted: Sequence[tuple[str, str]]) -> list[str]
     return problems
 
 
-def _answer_line(request: HttpRequest) -> HttpResponse:
+def _answer_line(request: SignedIn) -> HttpResponse:
     """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line."""
     code = request.POST.get("code", "").strip()
     product = find_by_codes([code]).get(code.upper())
@@ -156,11 +157,11 @@ def _answer_line(request: HttpRequest) -> HttpResponse:
     line = EntryLine(product.pk, "1")
     describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
-    response["HX-Trigger"] = '{"line:added": {"id": %d}}' % product.pk
+    response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
     return response
 
 
-def _place(request: HttpRequest, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
+def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
     problems = []
     if not lines:
         problems.append(_("Add at least one product."))
@@ -190,8 +191,8 @@ def _place(request: HttpRequest, form: EntryForm, lines: list[EntryLine]) -> Htt
     return _placed(request, placement.order, replayed=placement.replayed)
 
 
-def _already_placed(request: HttpRequest, lines: list[EntryLine]) -> HttpResponse:
-    """Back after an order, something changed, sent again: nothing is booked until it is clear that a second is wanted."""
+def _already_placed(request: SignedIn, lines: list[EntryLine]) -> HttpResponse:
+    """Back after an order, something changed, sent again: a second one is booked only if it is clearly wanted."""
     fresh = {**request.POST.dict(), "idempotency_key": uuid_utils.uuid7().hex}
     problem = _(
         "This form has already placed an order. Send it again to place another one with these lines."
@@ -199,7 +200,7 @@ def _already_placed(request: HttpRequest, lines: list[EntryLine]) -> HttpRespons
     return _show(request, EntryForm(initial=fresh), lines, problems=[problem], status=422)
 
 
-def _placed(request: HttpRequest, order: Order, *, replayed: bool) -> HttpResponse:
+def _placed(request: SignedIn, order: Order, *, replayed: bool) -> HttpResponse:
     text = _("%(number)s was already placed.") if replayed else _("%(number)s is placed.")
     messages.success(request, text % {"number": order.number})
     url = reverse("orders:detail", args=[order.pk])
@@ -207,7 +208,7 @@ def _placed(request: HttpRequest, order: Order, *, replayed: bool) -> HttpRespon
 
 
 def _show(
-    request: HttpRequest,
+    request: SignedIn,
     form: EntryForm,
     lines: Sequence[EntryLine],
     *,
@@ -240,7 +241,7 @@ def _customer(value: object) -> Any:
         return None
 
 
-def _typed_customers(request: HttpRequest) -> Sequence[Any]:
+def _typed_customers(request: SignedIn) -> Sequence[Any]:
     """Without JavaScript the customer is found by sending the form."""
     text = request.POST.get("customer_search", "").strip()
     return find_customers(request.user, text, limit=20) if text else []

@@ -102,7 +102,7 @@ class Command(BaseCommand):
         manifest_name = getattr(staticfiles_storage, "manifest_name", None)
         if manifest_name is None:
             return
-        manifest = Path(settings.STATIC_ROOT, manifest_name)
+        manifest = Path(settings.STATIC_ROOT or "", manifest_name)
         collected = manifest.stat().st_mtime if manifest.exists() else 0
         sources = (
             Path(storage.path(name))
