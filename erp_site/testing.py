@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -17,6 +18,18 @@ import pytest
 os.environ["RATE_LIMIT"] = "off"
 os.environ["EMAIL_URL"] = "memory://"
 os.environ["RELAY"] = "off"
+
+
+
+def _own_redis(url: str, worker: str) -> str:
+    """A database number of its own for each process of pytest-xdist: they empty it between tests."""
+    parts = urlsplit(url)
+    number = int(parts.path.strip("/") or 0) + int(worker.removeprefix("gw") or 0) + 1
+    return urlunsplit(parts._replace(path=f"/{number % 16}"))
+
+
+if os.environ.get("REDIS_URL") and os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["REDIS_URL"] = _own_redis(os.environ["REDIS_URL"], os.environ["PYTEST_XDIST_WORKER"])
 
 if TYPE_CHECKING:
     from django.test import Client

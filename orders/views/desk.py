@@ -130,9 +130,10 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
 def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[str, Any]]:
     """The way of an order, each step with the time it was taken."""
     taken = {entry.step.to_status: entry.at for entry in timeline if entry.step}
-    way: list[OrderStatus] = [status for status in OrderStatus if status != OrderStatus.CANCELLED]
     if order.status == OrderStatus.CANCELLED:
-        way: list[OrderStatus] = [status for status in OrderStatus if status in taken]
+        way = [status for status in OrderStatus if status in taken]
+    else:
+        way = [status for status in OrderStatus if status != OrderStatus.CANCELLED]
     return [
         {"status": status, "at": taken.get(status), "is_now": status == order.status}
         for status in way

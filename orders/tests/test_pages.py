@@ -1,0 +1,352 @@
+"""The orders' pages as a browser without JavaScript sees them, and the fragments htmx asks for."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from catalog.models import Product
+from customers.models import Customer
+from erp_site.testing import level_of
+from orders.models import Order, OrderNote, SavedView
+from orders.services import change_status
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db
+
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], Client]:
+    def sign_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="accounts.backends.RoleBackend")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def desk(as_user: Callable[[User], Client], operator: User) -> Client:
+    operator.language = "en"
+    operator.save()
+    return as_user(operator)
+
+
+def entry(customer: Customer, *lines: tuple[Product, object], **more: Any) -> dict[str, Any]:
+    """The entry form as a browser sends it."""
+    return {
+        "action": "place",
+        "idempotency_key": "form-1",
+        "customer": customer.pk,
+        "product": [product.pk for product, _ in lines],
+        "quantity": [str(quantity) for _, quantity in lines],
+        **more,
+    }
+
+
+def text(response: Any) -> str:
+    return str(response.content.decode())
+
+
+def test_the_list_shows_orders_newest_first_with_their_sum(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    first, second = place((product, 1)), place((product, 2))
+    page = text(desk.get("/orders/"))
+    assert page.index(second.number) < page.index(first.number)
+    assert "R$\xa030.00" in page
+    assert "<html" in page
+
+
+def test_a_partial_request_gets_the_results_alone(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    fragment = text(desk.get("/orders/?status=pending", headers=HTMX))
+    assert ("<html" in fragment, order.number in fragment) == (False, True)
+
+
+def test_a_wrong_filter_is_said_and_shows_nothing(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    response = desk.get("/orders/?created_from=yesterday")
+    assert (response.status_code, order.number in text(response)) == (200, False)
+    assert "created_from" in text(response)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    ("path", "statements"),
+    [("/orders/", 11), ("/orders/{order}", 10), ("/orders/new?repeat={order}", 8)],
+)
+def test_pages_take_the_same_statements_for_one_and_three_rows(
+    desk: Client,
+    make_product: Callable[..., Product],
+    place: Callable[..., Order],
+    count: int,
+    path: str,
+    statements: int,
+) -> None:
+    products = [make_product() for _ in range(count)]
+    orders = [place(*((product, 1) for product in products)) for _ in range(count)]
+    with CaptureQueriesContext(connection) as queries:
+        assert desk.get(path.format(order=orders[-1].pk)).status_code == 200
+    assert len(queries) == statements, [q["sql"][:90] for q in queries]
+
+
+def test_adding_a_line_takes_the_same_statements_however_long_the_order_is(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    products = [make_product() for _ in range(31)]
+    taken = []
+    for present in (products[:1], products[:30]):
+        body = entry(customer, *((p, 1) for p in present), action="add", code=products[30].sku)
+        with CaptureQueriesContext(connection) as queries:
+            response = desk.post("/orders/new", body, headers=HTMX)
+        assert (response.status_code, f'id="line-{products[30].pk}"' in text(response)) == (
+            200,
+            True,
+        )
+        taken.append(len(queries))
+    assert taken[0] == taken[1] == 4
+
+
+def test_an_order_is_placed_and_shown(desk: Client, product: Product, customer: Customer) -> None:
+    response = desk.post("/orders/new", entry(customer, (product, 3), notes="Ring twice"))
+    order = Order.objects.get()
+    assert (response.status_code, response["Location"]) == (302, f"/orders/{order.pk}")
+    assert (order.notes, level_of(product).reserved) == ("Ring twice", 3)
+
+
+def test_the_same_form_sent_twice_is_one_order(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    answers = [
+        desk.post("/orders/new", entry(customer, (product, 3)))["Location"] for _ in range(2)
+    ]
+    assert (len(set(answers)), Order.objects.count(), level_of(product).reserved) == (1, 1, 3)
+
+
+def test_a_changed_form_sent_again_asks_first_and_then_places(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    desk.post("/orders/new", entry(customer, (product, 3)))
+    again = desk.post("/orders/new", entry(customer, (product, 4)))
+    assert (again.status_code, Order.objects.count()) == (422, 1)
+    key = again.context["form"].initial["idempotency_key"]
+    assert (
+        desk.post("/orders/new", entry(customer, (product, 4), idempotency_key=key)).status_code
+        == 302
+    )
+    assert (Order.objects.count(), level_of(product).reserved) == (2, 7)
+
+
+def test_a_refused_order_keeps_all_that_was_typed(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    typed = {"notes": "Ring twice", "due_date": "2026-12-24", "customer_reference": "PO 7"}
+    response = desk.post("/orders/new", entry(customer, (product, 11), **typed))
+    page = text(response)
+    assert (response.status_code, Order.objects.count(), level_of(product).reserved) == (422, 0, 0)
+    for kept in (
+        *typed.values(),
+        'value="11"',
+        f'value="{customer.pk}"',
+        'value="form-1"',
+        "only 10 available",
+    ):
+        assert kept in page
+
+
+@pytest.mark.parametrize("quantity", ["", "0", "-1", "1e3", "1.5", "abc", "99999999", "٣"])
+def test_a_wrong_quantity_is_named_and_kept(
+    desk: Client, product: Product, customer: Customer, quantity: str
+) -> None:
+    response = desk.post("/orders/new", entry(customer, (product, quantity)))
+    assert (response.status_code, Order.objects.count()) == (422, 0)
+    assert f'id="error-{product.pk}"' in text(response)
+    assert f'value="{quantity}"' in text(response)
+
+
+def test_an_order_needs_a_customer_and_a_line(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    without = entry(customer, (product, 1))
+    del without["customer"]
+    assert desk.post("/orders/new", without).status_code == 422
+    assert desk.post("/orders/new", entry(customer)).status_code == 422
+    assert Order.objects.count() == 0
+
+
+def test_without_javascript_lines_are_added_pasted_and_removed_by_buttons(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    one, two = make_product("CAF-1"), make_product("ACU-2")
+    added = desk.post("/orders/new", entry(customer, (one, 2), action="add", code="acu-2"))
+    assert [(line.sku, line.quantity) for line in added.context["lines"]] == [
+        ("CAF-1", "2"),
+        ("ACU-2", "1"),
+    ]
+    pasted = desk.post(
+        "/orders/new",
+        entry(customer, (one, 2), action="paste", pasted="ACU-2;24\ncaf-1\t3\nNOPE;1"),
+    )
+    assert [(line.sku, line.quantity) for line in pasted.context["lines"]] == [
+        ("CAF-1", "5"),
+        ("ACU-2", "24"),
+    ]
+    assert pasted.context["problems"] == ["No product has the code “NOPE”."]
+    removed = desk.post(
+        "/orders/new", entry(customer, (one, 2), (two, 1), action=f"remove:{one.pk}")
+    )
+    assert [line.sku for line in removed.context["lines"]] == ["ACU-2"]
+
+
+def test_options_are_found_by_code_and_by_words(
+    desk: Client, make_product: Callable[..., Product], make_customer: Callable[..., Customer]
+) -> None:
+    make_product("CAF-1", name="Café torrado")
+    make_customer("Padaria São João")
+    assert "Café torrado" in text(desk.get("/orders/new/products?code=torr"))
+    assert "Café torrado" in text(desk.get("/orders/new/products?code=caf-1"))
+    assert "Padaria São João" in text(desk.get("/orders/new/customers?customer_search=joao"))
+    assert 'role="option"' not in text(desk.get("/orders/new/products?code=nope"))
+
+
+def test_a_past_order_is_repeated_into_a_new_form(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4), notes="Ring twice")
+    response = desk.get(f"/orders/new?repeat={order.pk}")
+    assert [(line.product_id, line.quantity) for line in response.context["lines"]] == [
+        (product.pk, "4")
+    ]
+    assert response.context["customer"].pk == order.customer_id
+    assert "Ring twice" in text(response)
+
+
+def test_a_step_is_taken_and_shown(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    response = desk.post(f"/orders/{order.pk}/status", {"status": "confirmed"}, headers=HTMX)
+    order.refresh_from_db()
+    assert (response.status_code, order.status, "<html" in text(response)) == (
+        200,
+        "confirmed",
+        False,
+    )
+    assert "Mark as picked" in text(response)
+
+
+def test_who_was_faster_is_said_to_the_second(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 1))
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+    response = desk.post(f"/orders/{order.pk}/status", {"status": "confirmed"})
+    assert response.status_code == 409
+    assert f"{manager.name} has meanwhile set this order to “Cancelled”" in text(response)
+
+
+def test_cancelling_keeps_the_reason(
+    as_user: Callable[[User], Client], manager: User, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4))
+    as_user(manager).post(
+        f"/orders/{order.pk}/status", {"status": "cancelled", "note": "Wrong address"}
+    )
+    assert order.history.get(seq=2).note == "Wrong address"
+    assert level_of(product).reserved == 0
+
+
+def test_a_note_is_added_and_an_empty_one_refused(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    assert desk.post(f"/orders/{order.pk}/notes", {"text": " "}).status_code == 422
+    desk.post(f"/orders/{order.pk}/notes", {"text": "Back door"})
+    assert list(OrderNote.objects.values_list("text", flat=True)) == ["Back door"]
+
+
+def test_many_orders_move_together_and_each_result_is_told(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    moved, stuck = place((product, 1)), place((product, 1))
+    change_status(actor=manager, order_id=stuck.pk, to=OrderStatus.CANCELLED)
+    response = desk.post(
+        "/orders/bulk", {"ids": [moved.pk, stuck.pk, 999_999], "action": "confirmed"}
+    )
+    assert [result["done"] for result in response.context["results"]] == [True, False, False]
+    assert "1 of 3" in text(response)
+    moved.refresh_from_db()
+    assert moved.status == "confirmed"
+
+
+def test_views_are_saved_shared_and_forgotten(
+    desk: Client, as_user: Callable[[User], Client], operator: User, viewer: User
+) -> None:
+    response = desk.post("/orders/views", {"name": "Mine", "query": "late=true", "is_shared": "on"})
+    view = SavedView.objects.get()
+    assert (response["Location"], view.owner) == ("/orders/?late=true", operator)
+    other = as_user(viewer)
+    assert "Mine" in text(other.get("/orders/"))
+    assert other.post(f"/orders/views/{view.pk}/delete").status_code == 404
+    assert desk.post(f"/orders/views/{view.pk}/delete").status_code == 302
+    assert SavedView.objects.count() == 0
+
+
+def test_paper_has_every_line_and_a_code(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 7))
+    for document in ("pick", "slip"):
+        page = text(desk.get(f"/orders/{order.pk}/print/{document}"))
+        assert (order.number in page, product.sku in page, "data:image/svg+xml" in page) == (
+            True,
+            True,
+            True,
+        )
+    assert desk.get(f"/orders/{order.pk}/print/poem").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/orders/new", {"action": "place"}),
+        ("/orders/{order}/status", {"status": "confirmed"}),
+        ("/orders/{order}/status", {"status": "cancelled"}),
+        ("/orders/{order}/notes", {"text": "Hello"}),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_a_viewer_is_refused_by_every_form(
+    as_user: Callable[[User], Client], viewer: User, product: Product, place: Callable[..., Order],
+    path: str, body: dict[str, str], headers: dict[str, str],
+) -> None:  # fmt: skip
+    order = place((product, 1))
+    client = as_user(viewer)
+    assert client.post(path.format(order=order.pk), body, headers=headers).status_code == 403
+    order.refresh_from_db()
+    assert (order.status, OrderNote.objects.count()) == ("pending", 0)
+
+
+def test_a_viewer_sees_masked_tax_ids_and_no_buttons(
+    as_user: Callable[[User], Client],
+    viewer: User,
+    product: Product,
+    place: Callable[..., Order],
+    customer: Customer,
+) -> None:
+    order = place((product, 1))
+    client = as_user(viewer)
+    for path in ("/orders/", f"/orders/{order.pk}"):
+        page = text(client.get(path))
+        assert (customer.cpf_cnpj[7:12] in page, "/orders/new" in page) == (False, False)
