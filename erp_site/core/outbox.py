@@ -315,10 +315,14 @@ _bells: Final[set[threading.Event]] = set()
 def wake() -> None:
     """Tell the relays, after a commit, that there is something new. Never fails, and is only a hint: they look
     by themselves every POLL seconds. With a relay in this process nothing leaves it."""
-    for bell in tuple(_bells):
-        bell.set()
+    _ring()
     if not _bells and (accelerator := redis.best_effort()):
         accelerator.attempt(lambda client: client.publish(WAKE_CHANNEL, ""))
+
+
+def _ring() -> None:
+    for bell in tuple(_bells):
+        bell.set()
 
 
 def _listen(url: str, bell: threading.Event, stop: threading.Event) -> None:
@@ -523,6 +527,7 @@ def start_thread() -> threading.Thread:
 
     def end() -> None:
         stop.set()
+        _ring()
         thread.join(timeout=2)
 
     thread = threading.Thread(target=work, name="relay", daemon=True)

@@ -119,6 +119,23 @@ def states() -> dict[str, int]:
 # --- positions
 
 
+def both_read_before_either_writes(job: Callable[[], object]) -> list[object]:
+    """The results of two relays that do this at once, in the worst order there is."""
+    both_have_read = threading.Barrier(2)
+
+    def hold_the_write(execute, sql, params, many, context):
+        if sql.startswith("UPDATE"):
+            with suppress(threading.BrokenBarrierError):
+                both_have_read.wait(timeout=0.5)
+        return execute(sql, params, many, context)
+
+    def one() -> object:
+        with connection.execute_wrapper(hold_the_write):
+            return job()
+
+    return in_parallel(one, one)
+
+
 @pytest.mark.django_db
 def test_positions_follow_ids_without_gaps_whatever_ids_do():
     record((1, 1), (2, 1))
@@ -248,25 +265,38 @@ def test_relays_that_publish_at_once_leave_no_gap_and_a_reader_of_the_feed_sees_
     assert list(positions) == list(range(1, writers * each + 1))
 
 
+def publish_at_once(recorder: Recorder) -> list[str]:
+    """What comes of two relays that publish the same three events, later in the feed's life."""
+    record((9, 1))
+    outbox.publish([recorder.consumer])
+    record((1, 1), (1, 2), (2, 1))
+    results = both_read_before_either_writes(lambda: outbox.publish([recorder.consumer]))
+    return sorted(
+        type(result).__name__ if isinstance(result, Exception) else str(result)
+        for result in results
+    )
+
+
+@committed
+def test_two_relays_never_publish_the_same_event():
+    assert publish_at_once(Recorder()) == ["0", "3"]
+
+
+@committed
+def test_without_the_lock_on_the_feed_they_would_and_one_is_stopped_by_the_database(monkeypatch):
+    """The control of the test above. SQLite's only writer is a lock that cannot be taken away."""
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda queryset, **_: queryset)
+    outcome = ["3", "IntegrityError"] if SIDE_BY_SIDE else ["0", "3"]
+    assert publish_at_once(Recorder()) == outcome
+
+
 # --- claiming
 
 
 def claim_at_once(recorder: Recorder) -> list[int]:
-    """How many deliveries each of two relays claims, when neither writes before both have read."""
-    both_have_read = threading.Barrier(2)
-
-    def hold_the_write(execute, sql, params, many, context):
-        if sql.startswith("UPDATE"):
-            with suppress(threading.BrokenBarrierError):
-                both_have_read.wait(timeout=0.5)
-        return execute(sql, params, many, context)
-
-    def one() -> int:
-        with connection.execute_wrapper(hold_the_write):
-            claimed = outbox.claim(recorder.consumer)
-        return len(claimed.parcels) if claimed else 0
-
-    return sorted(in_parallel(one, one))
+    """How many deliveries each of two relays claims."""
+    claims = both_read_before_either_writes(lambda: outbox.claim(recorder.consumer))
+    return sorted(len(claim.parcels) if isinstance(claim, outbox.Claim) else 0 for claim in claims)
 
 
 @committed
@@ -278,7 +308,7 @@ def test_two_relays_never_claim_the_same_run_of_an_aggregate():
 
 
 @committed
-def test_without_its_lock_they_would(monkeypatch):
+def test_without_the_lock_on_its_head_they_would(monkeypatch):
     """The control of the test above. SQLite's only writer is a lock that cannot be taken away."""
     monkeypatch.setattr(QuerySet, "select_for_update", lambda queryset, **_: queryset)
     recorder = Recorder()
