@@ -41,6 +41,11 @@ def words(*texts: str) -> list[str]:
     return list(dict.fromkeys(word[:LONGEST_WORD] for word in found))[:MOST_WORDS]
 
 
+def indexed(*texts: str, codes: Iterable[str] = ()) -> set[str]:
+    """What the index holds for a row with these texts and codes."""
+    return {*words(*texts), *(_CODE + word[: LONGEST_WORD - 1] for word in words(*codes))}
+
+
 def _after(prefix: str) -> str | None:
     """The first string that no longer begins with `prefix`; None if there is none."""
     head = prefix.rstrip(_LAST)
@@ -76,7 +81,7 @@ class SearchWord(models.Model):
     @classmethod
     def index(cls, owner_id: int, *texts: str, codes: Iterable[str] = ()) -> None:
         """Make the words of this owner those of `texts` and `codes`. Part of the owner's own transaction."""
-        wanted = {*words(*texts), *(_CODE + word[: LONGEST_WORD - 1] for word in words(*codes))}
+        wanted = indexed(*texts, codes=codes)
         manager: models.Manager[Any] = cls._default_manager
         rows = manager.filter(owner_id=owner_id)
         present = set(rows.values_list("word", flat=True))

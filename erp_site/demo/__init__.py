@@ -1,4 +1,7 @@
-"""The demo's sign-ins: `seed_demo` makes them, `serve --demo` prints them."""
+"""A distributor that does not exist, for demonstrations and tries: its sign-ins, its goods, its customers, its story.
+
+`seed_demo` tells the story once; `serve --demo` prints the sign-ins.
+"""
 
 from typing import Final
 
