@@ -83,6 +83,9 @@
     show({ level: "warning", message: words.noPasskey });
   });
 
-  // --- a form that came back with mistakes: the first one gets the focus
-  $("[aria-invalid=true]")?.focus();
+  // --- focus: the first mistake of a form that came back, or the first field where a form is all there is.
+  // Not on a touch screen: its keyboard would cover half of the page unasked.
+  const mistake = $("[aria-invalid=true]");
+  if (mistake) mistake.focus();
+  else if (matchMedia("(hover: hover)").matches) $(".entrance form .form-control")?.focus();
 })();

@@ -1,0 +1,188 @@
+"""A browser, a served product, and a watch on everything the pages say and ask for behind the reader's back."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Route
+
+from e2e.server import ADMIN, PASSWORD, Site
+
+AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+#: WCAG 2.2 AA and what axe's authors advise beyond it.
+RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+#: Chromium in a container: no sandbox of its own, and no calls home.
+ARGUMENTS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROLES: Final = ("viewer", "operator", "manager")
+
+
+def chromium(playwright: Playwright) -> str | None:
+    """$CHROMIUM, the system's, or the one Playwright brought; None where there is none."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found:
+        return found
+    own = playwright.chromium.executable_path
+    return own if Path(own).exists() else None
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(playwright: Playwright) -> dict[str, Any]:
+    path = chromium(playwright)
+    if path is None:
+        message = (
+            "NO BROWSER: install chromium or set CHROMIUM=/path/to/it; the journeys did not run."
+        )
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return {"executable_path": path, "args": ARGUMENTS}
+
+
+@dataclass
+class Served:
+    """The product at work, with one person a role."""
+
+    url: str
+    emails: dict[str, str]
+    password: str = PASSWORD
+
+    @contextmanager
+    def api(self, role: str = "admin") -> Iterator[httpx.Client]:
+        """/api/v1 as somebody of this role."""
+        with httpx.Client(base_url=f"{self.url}/api/v1", timeout=30) as client:
+            body = {"email": self.emails[role], "password": self.password}
+            answer = client.post("/auth/jwt/login", json=body).raise_for_status()
+            client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield client
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`manage.py serve` on an empty SQLite database, for the whole run."""
+    folder = tmp_path_factory.mktemp("served")
+    with Site(folder, f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1") as site:
+        # A passkey belongs to a name: it cannot be made for an address of numbers.
+        url = site.url.replace("127.0.0.1", "localhost")
+        found = Served(url, {"admin": ADMIN})
+        with found.api() as api:
+            for role in ROLES:
+                found.emails[role] = f"{role}@example.com"
+                body = {"name": role.title(), "email": found.emails[role], "role": role}
+                api.post("/auth/users", json={**body, "password": PASSWORD}).raise_for_status()
+        yield found
+
+
+@pytest.fixture
+def make_person(served: Served) -> Callable[..., str]:
+    """The e-mail address of a new person, for a test that changes who they are."""
+
+    def make(name: str, role: str = "operator") -> str:
+        email = f"{name.lower()}@example.com"
+        with served.api() as api:
+            body = {"name": name, "email": email, "role": role, "password": served.password}
+            api.post("/auth/users", json=body).raise_for_status()
+        return email
+
+    return make
+
+
+@dataclass
+class Watch:
+    """What went wrong unseen: console errors (a CSP violation is one), uncaught exceptions, calls to other hosts.
+
+    A form that comes back with mistakes is a 422, which Chromium puts in the console: that is no error here.
+    """
+
+    allowed: list[str] = field(default_factory=lambda: ["status of 422"])
+    wrong: list[str] = field(default_factory=list)
+
+    def expect(self, pattern: str) -> None:
+        """An error that belongs to the journey, such as the 404 it provokes."""
+        self.allowed.append(pattern)
+
+    def note(self, what: str) -> None:
+        if not any(re.search(pattern, what) for pattern in self.allowed):
+            self.wrong.append(what)
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def browser_context_args(served: Served) -> dict[str, Any]:
+    return {"base_url": served.url, "locale": "en-US", "viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.fixture
+def context(context: BrowserContext, served: Served, watch: Watch) -> Iterator[BrowserContext]:
+    """pytest-playwright's context under watch."""
+    watch_context(context, served, watch)
+    yield context
+    assert watch.wrong == []
+
+
+def watch_context(context: BrowserContext, served: Served, watch: Watch) -> None:
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            watch.note(f"console: {message.text} ({message.location.get('url')})")
+
+    def on_error(error: Any) -> None:
+        watch.note(f"exception: {error}")
+
+    def guard(route: Route) -> None:
+        if route.request.url.startswith(f"{served.url}/"):
+            route.continue_()
+        else:
+            watch.note(f"another host: {route.request.url}")
+            route.abort()
+
+    context.on("console", on_console)
+    context.on("weberror", on_error)
+    context.route(re.compile("^https?://"), guard)
+
+
+@pytest.fixture
+def sign_in(served: Served) -> Callable[..., None]:
+    """Sign in on the page as people do."""
+
+    def act(page: Page, who: str = "operator") -> None:
+        page.goto("/accounts/login/")
+        page.get_by_label("E-mail").fill(served.emails.get(who, who))
+        page.locator("input[name=password]").fill(served.password)
+        page.locator("input[name=password]").press("Enter")
+        page.wait_for_url(f"{served.url}/")
+
+    return act
+
+
+@pytest.fixture
+def complaints() -> Callable[[Page], list[str]]:
+    """What axe finds wrong with the page as it is now: rule, place, message."""
+
+    def look(page: Page) -> list[str]:
+        page.evaluate(AXE)
+        found = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        return [
+            f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+            for violation in found["violations"]
+            for node in violation["nodes"]
+        ]
+
+    return look
