@@ -70,7 +70,7 @@ def control(field: BoundField) -> SafeString:
     attrs: dict[str, Any] = {"placeholder": False}
     if isinstance(widget, CheckboxInput):
         attrs["class"] = "form-check-input"
-    elif isinstance(widget, Select) and not isinstance(widget, RadioSelect):
+    elif isinstance(widget, Select):
         attrs["class"] = "form-select"
     elif not isinstance(widget, RadioSelect):
         attrs["class"] = "form-control"
