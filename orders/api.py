@@ -119,6 +119,7 @@ def place_order(
     """
     items = [services.NewItem(item.product_id, item.quantity) for item in body.items]
     if params.dry_run == "true":
+        idempotency.parse_key(idempotency_key, body.idempotency_key, required=False)
         quote = services.price_order(actor=request.user, customer_id=body.customer_id, items=items)
         return Status(200, _present_quote(quote))
     placement = services.place_order(

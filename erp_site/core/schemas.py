@@ -116,7 +116,7 @@ Flag = Annotated[Literal["true", "false"], WithJsonSchema({"type": "boolean"})]
 #: One end of a span of time in a query string; `core.filtering.MomentField` reads it.
 Moment = Annotated[
     str,
-    Field(max_length=40),
+    Field(min_length=1, max_length=40),
     WithJsonSchema(
         {
             "anyOf": [
