@@ -36,9 +36,13 @@ from .transactions import retrying_atomic
 log = structlog.get_logger(__name__)
 
 POLL: Final = 0.5  # seconds between two looks when nobody wakes the relay
-BATCH: Final = 200  # events published, or deliveries claimed, at once
-PAGE: Final = 500  # open deliveries looked at by one query
-MOST_PAGES: Final = 20
+BATCH: Final = 200  # events published at once, and the most deliveries claimed at once
+FIRST_CLAIM: Final = 20  # deliveries, while a consumer's pace is not known
+STRIDE: Final = (
+    0.5  # seconds that a claim should keep a consumer busy; more would keep it from other relays
+)
+PAGE: Final = 500  # open deliveries read by one query
+MOST_PAGES: Final = 20  # of a look past what is closed, and batches published in one go
 TURN: Final = 5.0  # seconds that a consumer gets before the others have theirs
 LEASE: Final = timedelta(seconds=30)  # a turn, and the longest that a consumer's last call may take
 FIRST_BACK_OFF: Final = 1.0  # seconds, doubled with each failure
@@ -158,14 +162,17 @@ class Outcome:
     unavailable: Unavailable | None = None
 
 
-def claim(consumer: Consumer) -> Claim | None:
-    """Lease what this consumer may get now; None if there is nothing, an empty claim if others were faster."""
-    runs = _deliverable(consumer.name, clock.now())
+def claim(consumer: Consumer, size: int) -> Claim | None:
+    """Lease up to `size` deliveries that this consumer may get now.
+
+    None if there is nothing; an empty claim if other relays were faster.
+    """
+    runs = _deliverable(consumer.name, clock.now(), size)
     return _lease(runs) if runs else None
 
 
-def _deliverable(consumer: str, now: datetime) -> list[list[Parcel]]:
-    """For each aggregate that may go on, its oldest open deliveries in sequence; BATCH deliveries in all.
+def _deliverable(consumer: str, now: datetime, size: int) -> list[list[Parcel]]:
+    """For each aggregate that may go on, its oldest open deliveries in sequence; `size` deliveries in all.
 
     Reads by position from the oldest, so the first delivery seen of an aggregate is its oldest open one.
     If that is leased or waits for another try, the aggregate is closed to everybody.
@@ -190,7 +197,7 @@ def _deliverable(consumer: str, now: datetime) -> list[list[Parcel]]:
                 continue
             runs.setdefault(parcel.source, []).append(parcel)
             count += 1
-            if count == BATCH:
+            if count == size:
                 return list(runs.values())
         if len(page) < PAGE:
             break
@@ -360,6 +367,7 @@ class Relay:
         self.poll = poll
         self._bell = threading.Event()
         self._pauses: dict[str, Pause] = {}
+        self._sizes: dict[str, int] = {}
         self._prune_at = time.monotonic() + random.uniform(0, PRUNE_EVERY)  # noqa: S311 -- spread, not secret
         self._outage: float | None = None
 
@@ -408,10 +416,14 @@ class Relay:
 
     def deliver(self, consumer: Consumer) -> bool:
         """One turn of one consumer. False: nothing is waiting that it may have now."""
-        claimed = claim(consumer)
+        claimed = claim(consumer, self._sizes.get(consumer.name, FIRST_CLAIM))
         if claimed is None:
             return False
+        began = time.monotonic()
         outcome = self._hand_over(consumer, claimed.parcels)
+        if tried := len(outcome.done) + len(outcome.failed):
+            pace = (time.monotonic() - began) / tried
+            self._sizes[consumer.name] = max(1, min(BATCH, int(STRIDE / max(pace, 1e-6))))
         settle(claimed, consumer, outcome)
         self._report(consumer, outcome)
         return True

@@ -70,9 +70,9 @@ def relay(*recorders: Recorder, stop: threading.Event | None = None, poll: float
     return Relay(stop or threading.Event(), consumers_, poll=poll)
 
 
-def claim(recorder: Recorder) -> outbox.Claim:
+def claim(recorder: Recorder, size: int = outbox.BATCH) -> outbox.Claim:
     """What a relay claims for this consumer; there must be something."""
-    claimed = outbox.claim(recorder.consumer)
+    claimed = outbox.claim(recorder.consumer, size)
     assert claimed is not None
     return claimed
 
@@ -295,7 +295,7 @@ def test_without_the_lock_on_the_feed_they_would_and_one_is_stopped_by_the_datab
 
 def claim_at_once(recorder: Recorder) -> list[int]:
     """How many deliveries each of two relays claims."""
-    claims = both_read_before_either_writes(lambda: outbox.claim(recorder.consumer))
+    claims = both_read_before_either_writes(lambda: outbox.claim(recorder.consumer, outbox.BATCH))
     return sorted(len(claim.parcels) if isinstance(claim, outbox.Claim) else 0 for claim in claims)
 
 
@@ -345,17 +345,16 @@ def test_a_second_relay_takes_other_aggregates_meanwhile():
     outbox.publish([recorder.consumer])
     second = claim(recorder)
     assert [parcel.source for parcel in second.parcels] == [("stock", 3)]
-    assert outbox.claim(recorder.consumer) is None
+    assert outbox.claim(recorder.consumer, outbox.BATCH) is None
 
 
 @committed
-def test_a_claim_is_a_batch_and_looks_past_what_is_closed(monkeypatch):
+def test_a_claim_is_of_the_size_asked_for_and_looks_past_what_is_closed(monkeypatch):
     monkeypatch.setattr(outbox, "PAGE", 10)
-    monkeypatch.setattr(outbox, "BATCH", 25)
     recorder = Recorder()
     record(*[(1, sequence) for sequence in range(1, 31)])
     outbox.publish([recorder.consumer])
-    first = claim(recorder)
+    first = claim(recorder, size=25)
     assert [parcel.position for parcel in first.parcels] == list(range(1, 26))
     record((2, 1))
     outbox.publish([recorder.consumer])
@@ -427,6 +426,19 @@ def test_a_turn_ends_and_what_is_left_is_released(monkeypatch):
     assert recorder.got == [(1, 1)]
     left = Delivery.objects.filter(state="open").values_list("leased_until", "attempts")
     assert list(left) == [(None, 0)] * 2
+
+
+@committed
+def test_a_slow_consumer_is_given_less_at_once_so_that_other_relays_find_work():
+    recorder = Recorder()
+    recorder.seconds = 0.05
+    record(*[(aggregate, 1) for aggregate in range(outbox.FIRST_CLAIM + 30)])
+    outbox.publish([recorder.consumer])
+    one = relay(recorder)
+    one.deliver(recorder.consumer)
+    assert len(recorder.got) == outbox.FIRST_CLAIM
+    one.deliver(recorder.consumer)
+    assert 1 <= len(recorder.got) - outbox.FIRST_CLAIM <= outbox.STRIDE / recorder.seconds
 
 
 @committed
