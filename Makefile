@@ -37,7 +37,7 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 
 ## Check
 
-.PHONY: test test-mysql e2e fuzz lint types docs-check messages-check vendor-check deploy-check
+.PHONY: test test-mysql e2e faults fuzz lint types docs-check messages-check vendor-check deploy-check
 test: .venv/.dev $(MYSQL) ## Run the test suite with branch coverage
 	@$(PYTEST) --cov $(ARGS)
 
@@ -48,6 +48,10 @@ test-mysql: .venv/.dev .venv/.mysql ## Run the suite on MariaDB or MySQL with Re
 
 e2e: .venv/.dev ## Run the browser journeys (needs Chromium)
 	@$(PY) -m pytest -m browser e2e $(ARGS)
+
+faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on both engines, and print the figures (10 minutes)
+	@DATABASE_URL=sqlite:///data/erp.sqlite3 REDIS_URL= $(PY) -m pytest -m load e2e/faults $(ARGS)
+	@DATABASE_URL=$(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL)) $(PY) -m pytest -m load e2e/faults $(ARGS)
 
 fuzz: .venv/.dev $(MYSQL) ## Send every API operation thousands of odd requests, as each role
 	@FUZZ_EXAMPLES=$(or $(value FUZZ_EXAMPLES),1000) $(PY) -m pytest -m fuzz -n 0 $(ARGS)
