@@ -87,5 +87,7 @@
   // Not on a touch screen: its keyboard would cover half of the page unasked.
   const mistake = $("[aria-invalid=true]");
   if (mistake) mistake.focus();
-  else if (matchMedia("(hover: hover)").matches) $(".entrance form .form-control")?.focus();
+  else if (matchMedia("(hover: hover)").matches) {
+    $$(".entrance form .form-control").find((input) => !input.value)?.focus();
+  }
 })();

@@ -6,7 +6,6 @@
   const SAFE = ["GET", "HEAD", "OPTIONS"];
 
   async function prepare(request) {
-    request.headers["X-Request-ID"] ??= crypto.randomUUID?.() ?? String(Date.now());
     if (request.headers.Authorization) {
       request.credentials = "omit";
     } else if (!SAFE.includes((request.method || "GET").toUpperCase())) {
