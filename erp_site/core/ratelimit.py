@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -14,12 +14,13 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from .problems import problem
+from .problems import ApiError, problem
 
 log = structlog.get_logger(__name__)
 
 LIMITED: Final = ("/api/", "/identity/o/api/", "/_allauth/")
 REDIS_PAUSE: Final = 5.0  # seconds that Redis is left alone after a failure
+TOO_MANY: Final = "Too many requests; wait and try again."
 
 
 def client_ip(request: HttpRequest) -> str:
@@ -40,6 +41,14 @@ def client_ip(request: HttpRequest) -> str:
     if ip.version == 6:
         return str(ip_network(f"{ip}/64", strict=False).network_address)
     return str(ip)
+
+
+class Hit(NamedTuple):
+    """What counting one more request came to."""
+
+    allowed: bool
+    remaining: int
+    reset: int  # seconds until the window ends
 
 
 class Limiter:
@@ -64,8 +73,8 @@ class Limiter:
         self.pause_until = 0.0
         self.lock = threading.Lock()
 
-    def hit(self, *identity: str) -> tuple[bool, int, int]:
-        """(allowed, remaining, seconds until the window ends)."""
+    def hit(self, *identity: str) -> Hit:
+        """Count one more request of this identity."""
         if self.shared and time.monotonic() >= self.pause_until:
             try:
                 return self._hit(self.shared, *identity)
@@ -76,14 +85,27 @@ class Limiter:
                     self.pause_until = time.monotonic() + REDIS_PAUSE
         return self._hit(self.local, *identity)
 
-    def _hit(
-        self, limiter: SlidingWindowCounterRateLimiter, *identity: str
-    ) -> tuple[bool, int, int]:
+    def _hit(self, limiter: SlidingWindowCounterRateLimiter, *identity: str) -> Hit:
         allowed = limiter.hit(self.item, *identity)
         window = limiter.get_window_stats(self.item, *identity)
         # limits reports "now" as the end on the first hit of a window.
         reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.item.get_expiry()
-        return allowed, max(0, window.remaining), reset
+        return Hit(allowed, max(0, window.remaining), max(1, reset))
+
+
+def count_account(request: HttpRequest, account: int) -> None:
+    """Count this request for the signed-in account too, from whichever addresses it comes.
+
+    Raises:
+        ApiError: 429 `rate_limited` with Retry-After.
+    """
+    limiter: Limiter | None = getattr(request, "rate_limiter", None)
+    if limiter is None:
+        return
+    hit = limiter.hit("account", str(account))
+    request.account_hit = hit  # type: ignore[attr-defined]  # for the middleware's headers
+    if not hit.allowed:
+        raise ApiError(429, TOO_MANY, headers={"Retry-After": str(hit.reset)})
 
 
 class RateLimitMiddleware:
@@ -102,16 +124,14 @@ class RateLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if self.limiter is None or not request.path.startswith(LIMITED):
             return self.get_response(request)
-        allowed, remaining, reset = self.limiter.hit("ip", client_ip(request))
-        if allowed:
+        hit = self.limiter.hit("ip", client_ip(request))
+        if hit.allowed:
+            request.rate_limiter = self.limiter  # type: ignore[attr-defined]  # for count_account
             response = self.get_response(request)
+            hit = min(hit, getattr(request, "account_hit", hit))  # the nearer to its end
         else:
-            response = problem(
-                429,
-                "Too many requests; wait and try again.",
-                headers={"Retry-After": str(max(1, reset))},
-            )
+            response = problem(429, TOO_MANY, headers={"Retry-After": str(hit.reset)})
         response["RateLimit-Limit"] = str(self.limiter.item.amount)
-        response["RateLimit-Remaining"] = str(remaining)
-        response["RateLimit-Reset"] = str(reset)
+        response["RateLimit-Remaining"] = str(hit.remaining)
+        response["RateLimit-Reset"] = str(hit.reset)
         return response

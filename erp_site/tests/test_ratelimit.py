@@ -1,0 +1,185 @@
+"""Limits on requests: by address and by account, on Redis and without it, and what the headers say."""
+
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from limits import parse
+
+from accounts.models import User
+from erp_site.core.ratelimit import REDIS_PAUSE, Limiter, client_ip
+from erp_site.testing import Api
+from erp_site.tests.conftest import RedisServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def three_a_minute(settings: Any) -> None:
+    settings.RATE_LIMIT = "3/minute"
+    settings.REDIS_URL = None
+
+
+def from_address(address: str, user: User | None = None, **headers: str) -> Api:
+    client = Client(
+        REMOTE_ADDR=address,
+        raise_request_exception=False,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    if user:
+        client.force_login(user, "accounts.backends.RoleBackend")
+    return Api(client)
+
+
+def statuses(api: Api, times: int) -> list[int]:
+    return [api.get("/auth/me").status for _ in range(times)]
+
+
+@pytest.mark.usefixtures("three_a_minute")
+class TestHeaders:
+    def test_every_answer_says_what_is_left(self, viewer: User) -> None:
+        api = from_address("10.0.0.1", viewer)
+        answers = [api.get("/auth/me") for _ in range(3)]
+        assert [answer.headers["RateLimit-Limit"] for answer in answers] == ["3", "3", "3"]
+        assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0"]
+        for answer in answers:
+            assert 1 <= int(answer.headers["RateLimit-Reset"]) <= 120
+            assert "Retry-After" not in answer.headers
+
+    def test_beyond_the_limit_is_429_with_the_time_to_wait(self, viewer: User) -> None:
+        api = from_address("10.0.0.1", viewer)
+        statuses(api, 3)
+        answer = api.get("/auth/me")
+        assert (answer.status, answer.code, answer.headers["Content-Type"]) == (
+            429,
+            "rate_limited",
+            "application/problem+json",
+        )
+        assert answer.headers["RateLimit-Remaining"] == "0"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 120
+        assert answer.body["request_id"] == answer.headers["X-Request-ID"]
+
+    def test_a_refused_request_costs_no_query(
+        self, viewer: User, django_assert_num_queries: Any
+    ) -> None:
+        api = from_address("10.0.0.1", viewer)
+        statuses(api, 3)
+        with django_assert_num_queries(0):
+            assert api.get("/auth/me").status == 429
+
+    def test_pages_and_health_are_not_limited(self, viewer: User) -> None:
+        api = from_address("10.0.0.1", viewer)
+        statuses(api, 4)
+        assert [api.client.get(path).status_code for path in ("/", "/health/live")] == [200, 200]
+
+
+def test_without_a_limit_there_are_no_headers(viewer: User, settings: Any) -> None:
+    settings.RATE_LIMIT = "off"
+    answer = from_address("10.0.0.1", viewer).get("/auth/me")
+    assert [name for name in answer.headers if name.startswith("RateLimit")] == []
+
+
+@pytest.mark.usefixtures("three_a_minute")
+class TestWho:
+    def test_addresses_are_counted_apart(self) -> None:
+        client = Client(raise_request_exception=False)
+        api = Api(client)
+        client.defaults["REMOTE_ADDR"] = "10.0.0.1"
+        assert statuses(api, 4) == [401, 401, 401, 429]
+        client.defaults["REMOTE_ADDR"] = "10.0.0.2"
+        assert statuses(api, 1) == [401]
+
+    def test_an_account_is_counted_wherever_it_comes_from(self, viewer: User) -> None:
+        api = from_address("10.0.0.1", viewer)
+        seen = []
+        for number in range(4):
+            api.client.defaults["REMOTE_ADDR"] = f"10.0.1.{number}"
+            seen.append(api.get("/auth/me"))
+        assert [answer.status for answer in seen] == [200, 200, 200, 429]
+        assert [answer.headers["RateLimit-Remaining"] for answer in seen] == ["2", "1", "0", "0"]
+        assert int(seen[3].headers["Retry-After"]) >= 1
+
+    def test_accounts_behind_one_address_share_its_limit(
+        self, viewer: User, operator: User
+    ) -> None:
+        api = from_address("10.0.0.1", viewer)
+        assert statuses(api, 2) == [200, 200]
+        api.client.force_login(operator, "accounts.backends.RoleBackend")
+        assert statuses(api, 2) == [200, 429]
+
+    def test_a_made_up_forwarded_address_counts_as_the_real_one(self) -> None:
+        api = Api(Client(raise_request_exception=False))
+        seen = [
+            api("get", "/auth/me", headers={"X-Forwarded-For": f"1.2.3.{n}"}).status
+            for n in range(4)
+        ]
+        assert seen == [401, 401, 401, 429]
+
+    def test_behind_a_trusted_proxy_the_clients_are_counted(self, settings: Any) -> None:
+        settings.TRUSTED_PROXIES = 1
+        api = Api(Client(raise_request_exception=False))
+
+        def ask(forwarded: str) -> int:
+            return api("get", "/auth/me", headers={"X-Forwarded-For": forwarded}).status
+
+        assert [ask("1.2.3.4") for _ in range(4)] == [401, 401, 401, 429]
+        assert ask("1.2.3.5") == 401
+        # What the client itself put before the proxy's word is not believed.
+        assert ask("9.9.9.9, 1.2.3.4") == 429
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "expected"),
+    [
+        (0, None, "10.0.0.1"),
+        (0, "1.1.1.1", "10.0.0.1"),
+        (1, "1.1.1.1", "1.1.1.1"),
+        (1, "6.6.6.6, 1.1.1.1", "1.1.1.1"),
+        (2, "6.6.6.6, 1.1.1.1, 2.2.2.2", "1.1.1.1"),
+        (2, "1.1.1.1", "10.0.0.1"),
+        (1, None, "10.0.0.1"),
+        (1, " , ", "10.0.0.1"),
+        (1, "not-an-address", "unknown"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        (1, "1.1.1.1\x00", "unknown"),
+    ],
+)
+def test_whose_address_it_is(
+    rf: Any, settings: Any, trusted: int, forwarded: str | None, expected: str
+) -> None:
+    settings.TRUSTED_PROXIES = trusted
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert client_ip(rf.get("/", REMOTE_ADDR="10.0.0.1", headers=headers)) == expected
+
+
+class TestRedis:
+    def test_processes_count_together(self, redis_server: RedisServer) -> None:
+        one, other = (Limiter(parse("3/minute"), redis_server.url) for _ in range(2))
+        hits = [limiter.hit("ip", "a") for limiter in (one, other, one, other)]
+        assert [hit.allowed for hit in hits] == [True, True, True, False]
+        assert [hit.remaining for hit in hits] == [2, 1, 0, 0]
+
+    def test_with_redis_gone_the_process_counts_alone(self, redis_server: RedisServer) -> None:
+        limiter = Limiter(parse("3/minute"), redis_server.url)
+        limiter.hit("ip", "a")
+        redis_server.stop()
+        assert [limiter.hit("ip", "a").allowed for _ in range(4)] == [True, True, True, False]
+
+    def test_a_hanging_redis_is_asked_once_and_then_left_alone(
+        self, redis_server: RedisServer
+    ) -> None:
+        limiter = Limiter(parse("3/minute"), redis_server.url)
+        limiter.hit("ip", "a")
+        redis_server.hang()
+        started = time.monotonic()
+        assert limiter.hit("ip", "a").allowed
+        assert time.monotonic() - started < 1
+        started = time.monotonic()
+        assert [limiter.hit("ip", "a").allowed for _ in range(3)] == [True, True, False]
+        assert time.monotonic() - started < 0.05
+        redis_server.go_on()
+        limiter.pause_until -= REDIS_PAUSE
+        assert limiter.hit("ip", "b").remaining == 2
+        other = Limiter(parse("3/minute"), redis_server.url)
+        assert other.hit("ip", "b").remaining == 1, "both count in Redis again"
