@@ -105,6 +105,7 @@ def require[Q: HttpRequest, **P, R](
                 raise Denied(_("Your role does not allow this."), permission=permission)
             return endpoint(request, *args, **kwargs)
 
+        checked.permission = permission  # type: ignore[attr-defined]  # docs/roles.md is made from it
         return checked
 
     return decorate
