@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from erp_site.core import search
 from erp_site.core.filtering import FlagFilter
 
+from . import queries
 from .models import User, UserWord
 from .roles import Role
 
@@ -16,6 +17,7 @@ class UserFilter(django_filters.FilterSet):
     search = django_filters.CharFilter(method="filter_search", max_length=200)
     role = django_filters.ChoiceFilter(choices=Role.choices)
     is_active = FlagFilter("is_active")
+    waiting = FlagFilter(method="filter_waiting")
 
     class Meta:
         model = User
@@ -24,3 +26,8 @@ class UserFilter(django_filters.FilterSet):
     def filter_search(self, queryset: QuerySet[User], name: str, value: str) -> QuerySet[User]:
         """By beginnings of words of the name and of the e-mail address."""
         return search.matching(queryset, UserWord, value)
+
+    def filter_waiting(self, queryset: QuerySet[User], name: str, value: bool) -> QuerySet[User]:
+        """Those who registered and wait to be let in, or (false) all others."""
+        waiting = queries.waiting_users().values("pk")
+        return queryset.filter(pk__in=waiting) if value else queryset.exclude(pk__in=waiting)

@@ -1,14 +1,28 @@
-"""What people type about themselves."""
+"""What people type about themselves, and about those they manage."""
+
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.errors import Duplicate, Invalid
 
-from .models import Language
+from .models import Language, User
+from .roles import Role, may_manage
 
 
-class RegistrationForm(forms.Form):
+class ShowsRefusals(forms.Form):
+    """A form that shows what a service refuses beside the fields it names."""
+
+    def add_refusal(self, refusal: Duplicate | Invalid) -> None:
+        if isinstance(refusal, Duplicate):
+            self.add_error(refusal.facts["field"], refusal.message)
+            return
+        for error in refusal.facts["errors"]:
+            self.add_error(error["pointer"].removeprefix("/"), error["detail"])
+
+
+class RegistrationForm(ShowsRefusals):
     """A new account. Shape only: what an address and a password must be is the service's to say."""
 
     name = forms.CharField(
@@ -27,14 +41,6 @@ class RegistrationForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    def add_refusal(self, refusal: Duplicate | Invalid) -> None:
-        """Show a service's refusal beside the fields it names."""
-        if isinstance(refusal, Duplicate):
-            self.add_error(refusal.facts["field"], refusal.message)
-            return
-        for error in refusal.facts["errors"]:
-            self.add_error(error["pointer"].removeprefix("/"), error["detail"])
-
 
 class ProfileForm(forms.Form):
     """What people change about themselves."""
@@ -43,3 +49,52 @@ class ProfileForm(forms.Form):
         label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"})
     )
     language = forms.ChoiceField(label=_("Language"), choices=Language.choices)
+
+
+class UserForm(ShowsRefusals):
+    """Another person's name and role; the roles offered are those that `actor` may grant."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(label=_("Role"))
+
+    def __init__(
+        self, data: Any = None, *, actor: User, person: User | None = None, **kwargs: Any
+    ) -> None:
+        initial = {"name": person.name, "role": person.role} if person else {"role": Role.VIEWER}
+        super().__init__(data, initial=initial, **kwargs)
+        offered = [role for role in Role if may_manage(Role(actor.role), role)]
+        if person and person.pk == actor.pk:
+            offered = [Role(actor.role)]
+        self.fields["role"].choices = [(role.value, role.label) for role in offered]  # type: ignore[attr-defined]  # a choice field
+
+
+class NewUserForm(UserForm):
+    """An account for somebody else."""
+
+    email = forms.CharField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        required=False,
+        max_length=128,
+        strip=False,
+        help_text=_("Left empty, they get a mail with a link to set one."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    field_order = ("name", "email", "role", "password")
+
+
+class PasswordForm(ShowsRefusals):
+    """A new password for somebody else."""
+
+    password = forms.CharField(
+        label=_("New password"),
+        max_length=128,
+        strip=False,
+        help_text=_("At least 10 characters. They are signed out everywhere."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )

@@ -40,7 +40,7 @@ class NavGroup:
 
 
 MENU: Final = (
-    NavGroup("", (NavItem(_("Home"), "home", icon="home"),)),
+    NavGroup("", (NavItem(_("Dashboard"), "home", icon="home"),)),
     NavGroup(
         _("Sales"),
         (
@@ -51,6 +51,40 @@ MENU: Final = (
                 permission=Permission.VIEW_ORDERS,
                 children=("orders:detail", "orders:new", "orders:bulk", "orders:print"),
             ),
+        ),
+    ),
+    NavGroup(
+        _("Stock"),
+        (
+            NavItem(
+                _("Products"),
+                "catalog:list",
+                icon="package",
+                permission=Permission.VIEW_PRODUCTS,
+                children=("catalog:detail", "catalog:new", "catalog:edit"),
+            ),
+            NavItem(
+                _("Adjust stock"),
+                "catalog:adjust",
+                icon="adjustments",
+                permission=Permission.ADJUST_STOCK,
+            ),
+            NavItem(
+                _("Ran low lately"), "notices", icon="bell", permission=Permission.VIEW_PRODUCTS
+            ),
+        ),
+    ),
+    NavGroup(
+        _("Management"),
+        (
+            NavItem(
+                _("Users"),
+                "users:list",
+                icon="user-cog",
+                permission=Permission.VIEW_USERS,
+                children=("users:new", "users:detail"),
+            ),
+            NavItem(_("Activity"), "activity", icon="history", permission=Permission.VIEW_EVENTS),
         ),
     ),
     NavGroup(

@@ -1,9 +1,11 @@
 """Reading users."""
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from erp_site.core.errors import NotFound
+from erp_site.core.events import Aggregate, EventType
+from erp_site.core.models import Event
 
 from .models import User
 
@@ -18,3 +20,17 @@ def get_user(user_id: int) -> User:
 
 def users() -> QuerySet[User]:
     return User.objects.all()
+
+
+def waiting_users() -> QuerySet[User]:
+    """Those who registered and were never let in: inactive, without ever having been deactivated."""
+    shut_out = Event.objects.filter(
+        aggregate=Aggregate.USER, aggregate_id=OuterRef("pk"), type=EventType.USER_DEACTIVATED
+    )
+    return User.objects.filter(~Exists(shut_out), is_active=False)
+
+
+def events_of(user_id: int) -> QuerySet[Event]:
+    """What the event log says about one user, newest first, each with who did it."""
+    own = Event.objects.filter(aggregate=Aggregate.USER, aggregate_id=user_id)
+    return own.prefetch_related("actor").order_by("-sequence")

@@ -1,9 +1,11 @@
 """Who may do what: the whole policy in one table. Services, pages, API, docs and tests read it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
 from django.db import models
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 #: The one scope of machine tokens: what a machine may do is decided by the role of its user.
@@ -27,6 +29,25 @@ class Permission(StrEnum):
     VIEW_USERS = "accounts.view_user"
     MANAGE_USERS = "accounts.manage_user"
     VIEW_EVENTS = "core.view_event"
+
+
+#: What people read for each, in the order of the table of roles.
+PERMISSION_LABELS: Final[Mapping[Permission, str | Promise]] = {
+    Permission.VIEW_ORDERS: _("See orders"),
+    Permission.PLACE_ORDER: _("Place orders"),
+    Permission.ADVANCE_ORDER: _("Confirm, pick, ship and deliver orders"),
+    Permission.CANCEL_ORDER: _("Cancel orders"),
+    Permission.ADD_ORDER_NOTE: _("Write notes on orders"),
+    Permission.VIEW_PRODUCTS: _("See products and stock"),
+    Permission.CHANGE_PRODUCTS: _("Create, change and delete products"),
+    Permission.ADJUST_STOCK: _("Adjust stock"),
+    Permission.VIEW_CUSTOMERS: _("See customers"),
+    Permission.VIEW_TAX_IDS: _("See whole CPF and CNPJ numbers"),
+    Permission.CHANGE_CUSTOMERS: _("Create, change and delete customers"),
+    Permission.VIEW_USERS: _("See users"),
+    Permission.MANAGE_USERS: _("Manage users; administrators only by administrators"),
+    Permission.VIEW_EVENTS: _("See the activity of everybody"),
+}
 
 
 class Role(models.TextChoices):

@@ -278,6 +278,17 @@ def _sweep_expired(user: User) -> None:
         UserSession.objects.filter(pk__in=keys).delete()
 
 
+def may_manage_user(actor: User, user: User) -> bool:
+    """May `actor` change this account? Some things of one's own are refused all the same: see OwnAccount."""
+    return may_manage(Role(actor.role), Role(user.role))
+
+
+def require_may_manage_user(actor: User, user: User) -> None:
+    """Raises Denied unless `actor` may change this account."""
+    _require_manager(actor)
+    _require_may_manage(actor, Role(user.role))
+
+
 def _require_manager(actor: User) -> None:
     if not actor.has_perm(Permission.MANAGE_USERS):
         raise Denied(_("Your role may not manage users."), permission=Permission.MANAGE_USERS)

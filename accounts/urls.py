@@ -1,4 +1,4 @@
-"""Signing in: pages, second factors, sessions, and the token endpoint for machines.
+"""Signing in: pages, second factors, sessions, the people who do, and the token endpoint for machines.
 
 allauth's pages are listed one by one: its e-mail management and its other OAuth endpoints would be doors
 beside our services.
@@ -9,6 +9,14 @@ from django.urls import include, path, re_path
 
 from . import views
 
+users = [
+    path("", views.user_list, name="list"),
+    path("new", views.user_new, name="new"),
+    path("<int:user_id>", views.user_detail, name="detail"),
+    path("<int:user_id>/activity", views.user_activity, name="activity"),
+    path("<int:user_id>/reset", views.user_reset, name="reset"),
+    path("<int:user_id>/password", views.user_password, name="password"),
+]
 urlpatterns = [
     path("accounts/login/", account.login, name="account_login"),
     path("accounts/logout/", account.logout, name="account_logout"),
@@ -36,6 +44,8 @@ urlpatterns = [
         account.password_reset_from_key_done,
         name="account_reset_password_from_key_done",
     ),
+    path("accounts/signed-in/", views.signed_in, name="account_signed_in"),
+    path("users/", include((users, "users"))),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
     path("identity/o/api/token", views.machine_token, name="machine_token"),

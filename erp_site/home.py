@@ -12,8 +12,6 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.views.decorators.http import require_safe
 
-from accounts.roles import Permission
-from catalog.models import LowStockNotice
 from catalog.services import InsufficientStock
 from erp_site.core import request_id
 from erp_site.core.errors import Busy
@@ -22,26 +20,16 @@ from orders.states import OrderStatus
 
 from .explanations import by_status
 
-NOTICES_SHOWN: Final = 5
 EXAMPLE: Final = InsufficientStock(
     "Not enough stock for 1 of 3 products.",
     items=[{"product_id": 12, "sku": "CAF-500", "requested": 8, "available": 2}],
 )
 
 
-@require_safe
-@login_not_required
 def home(request: HttpRequest) -> HttpResponse:
-    """What this is, for anybody; for those who see the catalogue also what is running low."""
-    notices = None
-    if request.user.has_perm(Permission.VIEW_PRODUCTS):
-        notices = (
-            LowStockNotice.objects.filter(product__deleted_at=None)
-            .select_related("product")
-            .order_by("-created_at", "-id")[:NOTICES_SHOWN]
-        )
+    """What this is, for anybody; the view of the address is dashboard.home."""
     path = [status for status in OrderStatus if status is not OrderStatus.CANCELLED]
-    return render(request, "home.html", {"notices": notices, "path": path})
+    return render(request, "home.html", {"path": path})
 
 
 @require_safe

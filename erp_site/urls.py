@@ -2,12 +2,27 @@
 
 from django.urls import include, path
 
-from erp_site import health, home
+from erp_site import activity, dashboard, exporting, health, home, importing, palette
 from erp_site.api import api
 
+imports = [
+    path("", importing.import_list, name="list"),
+    path("<int:job_id>", importing.import_job, name="job"),
+    path("<int:job_id>/columns", importing.import_columns, name="columns"),
+    path("<int:job_id>/apply", importing.import_apply, name="apply"),
+    path("<int:job_id>/stop", importing.import_stop, name="stop"),
+    path("<int:job_id>/result.<str:kind>", importing.import_result, name="result"),
+]
 urlpatterns = [
-    path("", home.home, name="home"),
+    path("", dashboard.home, name="home"),
+    path("activity", activity.activity, name="activity"),
+    path("notices", activity.notices, name="notices"),
+    path("notices/bell", activity.bell, name="bell"),
+    path("palette", palette.palette, name="palette"),
     path("orders/", include("orders.urls")),
+    path("products/", include("catalog.urls")),
+    path("export/<str:name>.<str:kind>", exporting.export, name="export"),
+    path("import/", include((imports, "imports"))),
     path("docs", home.docs, name="docs"),
     path("docs/errors", home.errors, name="docs_errors"),
     path("api/v1/", api.urls),

@@ -49,7 +49,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") $$("details.filter[open]").forEach((panel) => (panel.open = false));
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.matches(TYPING) || $("dialog[open]")) return;
+    if (event.target.matches(TYPING) || $("dialog[open]") || document.documentElement.dataset.keys === "off") return;
     const row = $$("[data-row]")[here];
     if (event.key === "j") walk(1);
     else if (event.key === "k") walk(-1);

@@ -35,15 +35,20 @@ class TestSignInRequired:
         assert response.status_code == 302
         assert response["Location"] == f"{LOGIN}?next={PASSWORD_CHANGE}%3Fa%3D1"
 
-    def test_htmx_is_told_to_load_the_login_and_come_back_to_the_page(self, client: Client) -> None:
+    def test_htmx_is_told_that_the_session_has_ended_and_the_page_stays(
+        self, client: Client
+    ) -> None:
         response = client.get(PASSWORD_CHANGE, headers=HTMX)
-        assert response.status_code == 401
-        assert response["HX-Redirect"] == f"{LOGIN}?next=%2Forders%3Fpage%3D2"
+        assert (response.status_code, response["HX-Trigger"]) == (401, "session-ended")
+        assert (response.content, response.has_header("HX-Redirect")) == (b"", False)
 
-    def test_htmx_from_elsewhere_comes_back_to_the_front_page(self, client: Client) -> None:
-        headers = {**HTMX, "HX-Current-URL": "https://evil.example/x"}
-        response = client.get(PASSWORD_CHANGE, headers=headers)
-        assert response["HX-Redirect"] == f"{LOGIN}?next=%2F"
+    def test_signing_in_again_in_a_second_tab_ends_with_a_page_that_says_so(
+        self, client: Client, viewer: User
+    ) -> None:
+        body = {"login": viewer.email, "password": PASSWORD}
+        response = client.post(f"{LOGIN}?next=/accounts/signed-in/", body)
+        assert response["Location"] == "/accounts/signed-in/"
+        assert client.get("/accounts/signed-in/").status_code == 200
 
     def test_the_api_answers_for_itself(self, anonymous: Api) -> None:
         answer = anonymous.get("/auth/me")

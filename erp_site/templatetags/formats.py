@@ -9,6 +9,7 @@ from django.utils.formats import number_format
 from accounts.models import User
 from accounts.roles import Permission
 from erp_site.core import taxid
+from orders.models import order_number
 
 register = template.Library()
 
@@ -39,6 +40,9 @@ def signed(number: int) -> str:
 def tax_id(value: str, user: User) -> str:
     """A CPF or CNPJ with its punctuation, masked for those who may not see it."""
     return taxid.formatted(value if user.has_perm(Permission.VIEW_TAX_IDS) else taxid.masked(value))
+
+
+register.filter(order_number)
 
 
 @register.filter

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from allauth.account.utils import perform_login
 from allauth.core import ratelimit
@@ -12,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render, resolve_url
+from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -22,16 +21,15 @@ from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
+from accounts import services
+from accounts.auth import SignedIn
+from accounts.forms import ProfileForm, RegistrationForm
+from accounts.models import Language, User
 from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.problems import API_PREFIX, problem
-
-from . import services
-from .auth import SignedIn
-from .forms import ProfileForm, RegistrationForm
-from .models import Language, User
 
 #: No page of ours: they answer machines, who are not asked for a user (nor a database for one).
 NO_PAGE: Final = (API_PREFIX, "/static/", "/health", "/metrics")
@@ -79,19 +77,15 @@ class LoginRequiredMiddleware(DjangoLoginRequiredMiddleware):
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
 
-    def handle_no_permission(  # type: ignore[override]  # htmx is told by a header, not by a redirect
+    def handle_no_permission(  # type: ignore[override]  # htmx is told by a header
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponse:
-        htmx = getattr(request, "htmx", None)
-        if not htmx:
+        if not getattr(request, "htmx", None):
             return super().handle_no_permission(request, view_func)
-        # The session ended while the page was open. A redirect would be followed by htmx itself and
-        # the login page would land in a table cell; and back to the page, not to its fragment.
-        query = urlencode({"next": htmx.current_url_abs_path or "/"})
-        response = HttpResponseClientRedirect(
-            f"{resolve_url(self.get_login_url(view_func))}?{query}"
-        )
-        response.status_code = 401
+        # The session ended while the page was open. A redirect would throw away what is typed there, so the
+        # page is told, and says so in place (static/frame.js).
+        response = HttpResponse(status=401)
+        response["HX-Trigger"] = "session-ended"
         return response
 
 
@@ -152,6 +146,12 @@ def profile(request: SignedIn) -> HttpResponse:
         return redirect("account_profile")
     status = 422 if form.errors else 200
     return render(request, "account/profile.html", {"form": form}, status=status)
+
+
+@require_safe
+def signed_in(request: SignedIn) -> HttpResponse:
+    """Where a sign-in from a second tab ends: the first one goes on by itself."""
+    return render(request, "account/signed_in.html")
 
 
 @login_not_required

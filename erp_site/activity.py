@@ -1,0 +1,283 @@
+"""The event log for people: what happened, who did it, to which record; and the notices of products that run low."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import django_filters
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_safe
+
+from accounts.auth import SignedIn, require
+from accounts.models import User
+from accounts.roles import Permission, Role
+from catalog.models import LowStockNotice, Product, StockMovement
+from customers.models import Customer
+from erp_site.core.events import Aggregate, EventType
+from erp_site.core.filtering import FromFilter, IdFilter, ToFilter
+from erp_site.core.htmx import is_partial
+from erp_site.core.listing import listing
+from erp_site.core.models import Event
+from erp_site.templatetags.formats import money, signed, whole
+from orders.models import order_number
+from orders.states import OrderStatus
+
+#: How many the bell shows; its page shows more.
+BELL: Final = 8
+NOTICES: Final = 100
+#: The bell may be this old: it is on every page, and is asked for once in this time.
+BELL_AGE: Final = 60  # seconds
+#: The people a filter offers.
+MOST_PEOPLE: Final = 500
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How people read one type of event."""
+
+    label: str | Promise
+    icon: str
+    detail: Callable[[dict[str, Any]], str] = lambda _payload: ""
+
+
+def _choice(choices: type[models.TextChoices], value: Any) -> str:
+    return str(choices(value).label) if value in choices.values else str(value or "")
+
+
+def _step(payload: dict[str, Any]) -> str:
+    return f"{_choice(OrderStatus, payload['from'])} → {_choice(OrderStatus, payload['to'])}"
+
+
+def _placed(payload: dict[str, Any]) -> str:
+    count = len(payload["items"])
+    lines = ngettext("%(count)s item", "%(count)s items", count) % {"count": whole(count)}
+    return f"{lines} · {money(Decimal(payload['total']))}"
+
+
+def _lines(payload: dict[str, Any]) -> str:
+    named = [f"{whole(line['quantity'])} x {line['sku']}" for line in payload["items"][:3]]
+    rest = len(payload["items"]) - len(named)
+    return ", ".join(named) + (f" +{whole(rest)}" if rest else "")
+
+
+def _adjusted(payload: dict[str, Any]) -> str:
+    on_hand = _("%(count)s on hand") % {"count": whole(payload["on_hand"])}
+    reason = _choice(StockMovement.Reason, payload["reason"])
+    return f"{signed(payload['delta'])} → {on_hand} · {reason}"
+
+
+def _low(payload: dict[str, Any]) -> str:
+    return _("%(available)s available, buy at %(threshold)s") % {
+        "available": whole(payload["available"]),
+        "threshold": whole(payload["threshold"]),
+    }
+
+
+def _fields_of(model: type[models.Model]) -> Callable[[dict[str, Any]], str]:
+    names = {field.name for field in model._meta.get_fields()}
+
+    def detail(payload: dict[str, Any]) -> str:
+        changed = payload.get("fields") or payload.get("changed", {})
+        labels = [
+            str(getattr(model._meta.get_field(name), "verbose_name", name))
+            if name in names
+            else name
+            for name in changed
+        ]
+        return ", ".join(labels)
+
+    return detail
+
+
+def _role(payload: dict[str, Any]) -> str:
+    return f"{_choice(Role, payload['from'])} → {_choice(Role, payload['to'])}"
+
+
+#: Every type of event; a test fails on one that is missing here.
+KINDS: Final[Mapping[EventType, Kind]] = {
+    EventType.ORDER_PLACED: Kind(gettext_lazy("Order placed"), icon="plus", detail=_placed),
+    EventType.ORDER_STATUS_CHANGED: Kind(
+        gettext_lazy("Status changed"), icon="check", detail=_step
+    ),
+    EventType.ORDER_CANCELLED: Kind(
+        gettext_lazy("Order cancelled"), icon="x", detail=lambda payload: payload.get("note", "")
+    ),
+    EventType.ORDER_DELETED: Kind(gettext_lazy("Order deleted"), icon="trash"),
+    EventType.STOCK_RESERVED: Kind(gettext_lazy("Stock reserved"), icon="lock", detail=_lines),
+    EventType.STOCK_RELEASED: Kind(gettext_lazy("Stock released"), icon="repeat", detail=_lines),
+    EventType.STOCK_ADJUSTED: Kind(
+        gettext_lazy("Stock adjusted"), icon="adjustments", detail=_adjusted
+    ),
+    EventType.STOCK_LOW: Kind(gettext_lazy("Running low"), icon="alert-triangle", detail=_low),
+    EventType.PRODUCT_CREATED: Kind(gettext_lazy("Product created"), icon="plus"),
+    EventType.PRODUCT_UPDATED: Kind(
+        gettext_lazy("Product changed"), icon="package", detail=_fields_of(Product)
+    ),
+    EventType.PRODUCT_DELETED: Kind(gettext_lazy("Product deleted"), icon="trash"),
+    EventType.CUSTOMER_CREATED: Kind(gettext_lazy("Customer created"), icon="plus"),
+    EventType.CUSTOMER_UPDATED: Kind(
+        gettext_lazy("Customer changed"), icon="users", detail=_fields_of(Customer)
+    ),
+    EventType.CUSTOMER_DELETED: Kind(gettext_lazy("Customer deleted"), icon="trash"),
+    EventType.USER_CREATED: Kind(
+        gettext_lazy("User created"),
+        icon="plus",
+        detail=lambda payload: _choice(Role, payload.get("role")),
+    ),
+    EventType.USER_UPDATED: Kind(
+        gettext_lazy("User changed"), icon="user", detail=_fields_of(User)
+    ),
+    EventType.USER_ROLE_CHANGED: Kind(
+        gettext_lazy("Role changed"), icon="shield-check", detail=_role
+    ),
+    EventType.USER_ACTIVATED: Kind(gettext_lazy("User activated"), icon="check"),
+    EventType.USER_DEACTIVATED: Kind(gettext_lazy("User deactivated"), icon="x"),
+    EventType.USER_PASSWORD_CHANGED: Kind(gettext_lazy("Password changed"), icon="lock"),
+}
+AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
+    Aggregate.ORDER: gettext_lazy("Order"),
+    Aggregate.STOCK: gettext_lazy("Stock"),
+    Aggregate.PRODUCT: gettext_lazy("Product"),
+    Aggregate.CUSTOMER: gettext_lazy("Customer"),
+    Aggregate.USER: gettext_lazy("User"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event, in words, with the record it is about."""
+
+    event: Event
+    kind: Kind
+    detail: str
+    record: str
+    url: str | None
+    """Where the record is; None if it is deleted."""
+
+    @property
+    def payload(self) -> str:
+        """The facts as other systems get them."""
+        return json.dumps(self.event.payload, indent=2, ensure_ascii=False)
+
+
+def entries(events: Iterable[Event]) -> list[Entry]:
+    """Events in words. The records' names come in one statement a model, whatever the number of events."""
+    events = list(events)
+    names = _names(events)
+
+    def entry(event: Event) -> Entry:
+        kind = KINDS[EventType(event.type)]
+        record, url = names[_record_of(event)]
+        return Entry(event, kind, kind.detail(event.payload), record, url)
+
+    return [entry(event) for event in events]
+
+
+def _record_of(event: Event) -> tuple[Aggregate, int]:
+    """What a person would call the subject: of a stock level, its product."""
+    if event.aggregate == Aggregate.STOCK:
+        return Aggregate.PRODUCT, int(event.payload["product_id"])
+    return Aggregate(event.aggregate), event.aggregate_id
+
+
+def _names(events: Iterable[Event]) -> dict[tuple[Aggregate, int], tuple[str, str | None]]:
+    wanted: dict[Aggregate, set[int]] = {aggregate: set() for aggregate in Aggregate}
+    for aggregate, pk in map(_record_of, events):
+        wanted[aggregate].add(pk)
+    found: dict[tuple[Aggregate, int], tuple[str, str | None]] = {
+        # Orders are shown by number, deleted ones too.
+        (Aggregate.ORDER, pk): (order_number(pk), reverse("orders:detail", args=[pk]))
+        for pk in wanted[Aggregate.ORDER]
+    }
+    for product in Product.all_objects.filter(pk__in=wanted[Aggregate.PRODUCT]):
+        found[Aggregate.PRODUCT, product.pk] = (
+            str(product),
+            None if product.deleted_at else reverse("catalog:detail", args=[product.pk]),
+        )
+    for customer in Customer.all_objects.filter(pk__in=wanted[Aggregate.CUSTOMER]):
+        found[Aggregate.CUSTOMER, customer.pk] = (
+            customer.name,
+            None if customer.deleted_at else reverse("customers:detail", args=[customer.pk]),
+        )
+    for user in User.objects.filter(pk__in=wanted[Aggregate.USER]):
+        found[Aggregate.USER, user.pk] = (str(user), reverse("users:detail", args=[user.pk]))
+    return found
+
+
+def events() -> QuerySet[Event]:
+    """The log, with who did it in one more query, so that sorting keeps its index."""
+    return Event.objects.prefetch_related("actor")
+
+
+class EventFilter(django_filters.FilterSet):
+    """Every filter of the activity page."""
+
+    type = django_filters.MultipleChoiceFilter(
+        choices=[(kind.value, label.label) for kind, label in KINDS.items()]
+    )
+    aggregate = django_filters.ChoiceFilter(
+        choices=[(aggregate.value, label) for aggregate, label in AGGREGATES.items()]
+    )
+    aggregate_id = IdFilter("aggregate_id")
+    actor_id = IdFilter("actor_id")
+    created_from = FromFilter("created_at")
+    created_to = ToFilter("created_at")
+
+    class Meta:
+        model = Event
+        fields: list[str] = []
+
+
+@require_safe
+@require(Permission.VIEW_EVENTS)
+def activity(request: SignedIn) -> HttpResponse:
+    """Everything that happened, newest first."""
+    # Append-only: the order of ids is the order of time.
+    page = listing(
+        request, EventFilter, events(), sorts={"created_at": "id"}, default="-created_at"
+    )
+    context: dict[str, Any] = {"listing": page, "entries": entries(page.rows)}
+    if is_partial(request):
+        return render(request, "activity/activity.html#results", context)
+    context |= {
+        "kinds": KINDS,
+        "aggregates": AGGREGATES,
+        "people": User.objects.order_by("name", "pk")[:MOST_PEOPLE],
+    }
+    return render(request, "activity/activity.html", context)
+
+
+def low_stock_notices() -> QuerySet[LowStockNotice]:
+    """Of products that are still there, newest first."""
+    return (
+        LowStockNotice.objects.filter(product__deleted_at=None)
+        .select_related("product")
+        .order_by("-created_at", "-id")
+    )
+
+
+@require_safe
+@require(Permission.VIEW_PRODUCTS)
+def notices(request: SignedIn) -> HttpResponse:
+    """What ran low, newest first."""
+    return render(request, "activity/notices.html", {"notices": low_stock_notices()[:NOTICES]})
+
+
+@require_safe
+@require(Permission.VIEW_PRODUCTS)
+def bell(request: SignedIn) -> HttpResponse:
+    """The latest notices, for the bell of every page: the browser keeps the answer for a minute."""
+    context = {"notices": low_stock_notices()[:BELL]}
+    response = render(request, "activity/notices.html#bell", context)
+    patch_cache_control(response, private=True, max_age=BELL_AGE)
+    return response

@@ -1,0 +1,243 @@
+"""The first page of those who work here: what needs them now, how sales go, what happened last."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import Count, IntegerField, Q, Sum, Value
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from accounts.auth import SignedIn, require
+from accounts.queries import waiting_users
+from accounts.roles import Permission
+from catalog.models import Product
+from catalog.queries import low_stock
+from erp_site.core import clock
+from erp_site.core.pagination import COUNT_CAP, capped_count
+from orders.models import Order, OrderHistory
+from orders.queries import tab_counts
+from orders.states import OrderStatus
+
+from .activity import entries, events, low_stock_notices
+from .home import home as public_page
+
+DAYS: Final = 30
+LATEST: Final = 8
+NOTICES_SHOWN: Final = 5
+#: An order counts as sold until it is cancelled.
+SOLD: Final = [status.value for status in OrderStatus if status is not OrderStatus.CANCELLED]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that may need somebody: who may see it, and who can do something about it."""
+
+    name: str
+    label: str | Promise
+    view: str
+    query: str
+    icon: str
+    visible: Permission
+    acts: Permission
+    is_hot: bool = False
+
+
+TASKS: Final = (
+    Task(
+        "late", _("Late"), "orders:list", "late=true", icon="clock-exclamation",
+        visible=Permission.VIEW_ORDERS, acts=Permission.ADVANCE_ORDER, is_hot=True,
+    ),
+    Task(
+        "pending", _("To confirm"), "orders:list", "status=pending", icon="circle-dot",
+        visible=Permission.VIEW_ORDERS, acts=Permission.ADVANCE_ORDER,
+    ),
+    Task(
+        "to_pick", _("To pick"), "orders:list", "status=confirmed", icon="package",
+        visible=Permission.VIEW_ORDERS, acts=Permission.ADVANCE_ORDER,
+    ),
+    Task(
+        "to_ship", _("To ship"), "orders:list", "status=picked", icon="truck-delivery",
+        visible=Permission.VIEW_ORDERS, acts=Permission.ADVANCE_ORDER,
+    ),
+    Task(
+        "low_stock", _("Running low"), "catalog:list", "low_stock=true", icon="alert-triangle",
+        visible=Permission.VIEW_PRODUCTS, acts=Permission.ADJUST_STOCK, is_hot=True,
+    ),
+    Task(
+        "waiting", _("Accounts to approve"), "users:list", "waiting=true", icon="user-check",
+        visible=Permission.VIEW_USERS, acts=Permission.MANAGE_USERS,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A task with its number, as one person sees it."""
+
+    task: Task
+    count: int
+    is_mine: bool
+
+    @property
+    def url(self) -> str:
+        return f"{reverse(self.task.view)}?{self.task.query}"
+
+    @property
+    def is_capped(self) -> bool:
+        return self.count >= COUNT_CAP
+
+
+def tiles(request: SignedIn) -> list[Tile]:
+    """What this person may see, what they can act on first."""
+    may = request.user.has_perm
+    shown = [task for task in TASKS if may(task.visible)]
+    counts = tab_counts()
+    if may(Permission.VIEW_PRODUCTS):
+        counts["low_stock"] = capped_count(low_stock(Product.objects.all(), low=True))[0]
+    if may(Permission.VIEW_USERS):
+        counts["waiting"] = capped_count(waiting_users())[0]
+    found = [Tile(task, counts[task.name], may(task.acts)) for task in shown]
+    return sorted(found, key=lambda tile: not tile.is_mine)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What was ordered on one day of the site's time zone, cancelled and deleted orders apart."""
+
+    date: date
+    orders: int
+    revenue: Decimal
+
+    @property
+    def url(self) -> str:
+        return list_of(self.date, self.date)
+
+
+def list_of(first: date, last: date) -> str:
+    """The list of orders behind a figure: the same days, the same orders."""
+    query = {"created_from": first.isoformat(), "created_to": last.isoformat(), "status": SOLD}
+    return f"{reverse('orders:list')}?{urlencode(query, doseq=True)}"
+
+
+def sales(*, days: int = DAYS) -> list[Day]:
+    """The last `days` days, today last.
+
+    The days are bound in Python: databases without time zone tables cannot group by local day, and a day of 23
+    or 25 hours comes out right. Each is a range of the index on created_at, all in one statement.
+    """
+    today = clock.today()
+    dates = [today - timedelta(days=back) for back in reversed(range(days))]
+    parts = [
+        Order.objects.filter(
+            Q(created_at__gte=_start(day), created_at__lt=_start(day + timedelta(days=1)))
+        )
+        .filter(status__in=SOLD)
+        .order_by()
+        .values(day=Value(number, output_field=IntegerField()))
+        .annotate(orders=Count("pk"), revenue=Sum("total"))
+        for number, day in enumerate(dates)
+    ]
+    rows = {row["day"]: row for row in parts[0].union(*parts[1:], all=True)}
+    return [
+        Day(day, rows[number]["orders"], rows[number]["revenue"] or Decimal(0))
+        if number in rows
+        else Day(day, 0, Decimal(0))
+        for number, day in enumerate(dates)
+    ]
+
+
+def _start(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+#: A chart is drawn in these units; the browser scales it.
+SLOT: Final = 20
+BAR: Final = 14
+HEIGHT: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of a chart, in whole units from the upper left corner."""
+
+    day: Day
+    slot: int
+    x: int
+    y: int
+    height: int
+    is_today: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A figure by day: what it was today, what it came to, and its bars."""
+
+    name: str
+    title: str | Promise
+    is_money: bool
+    today: Any
+    total: Any
+    peak: Any
+    bars: list[Bar]
+
+    @property
+    def width(self) -> int:
+        return SLOT * len(self.bars)
+
+
+def chart(days: list[Day], name: str, title: str | Promise, *, is_money: bool = False) -> Chart:
+    """The bars of one figure; a day with anything has at least one unit of height."""
+    values = [getattr(day, name) for day in days]
+    peak = max(values)
+    bars = []
+    for number, (day, value) in enumerate(zip(days, values, strict=True)):
+        height = max(1, round(HEIGHT * value / peak)) if value else 0
+        left = SLOT * number
+        bars.append(
+            Bar(day, left, left + (SLOT - BAR) // 2, HEIGHT - height, height, day is days[-1])
+        )
+    return Chart(name, title, is_money, values[-1], sum(values), peak, bars)
+
+
+@require_safe
+@login_not_required
+def home(request: HttpRequest) -> HttpResponse:
+    """What this is, for visitors; the desk, for those who are signed in."""
+    return dashboard(request) if request.user.is_authenticated else public_page(request)  # type: ignore[arg-type]  # signed in
+
+
+@require(Permission.VIEW_ORDERS)
+def dashboard(request: SignedIn) -> HttpResponse:
+    """Everything at a glance; each figure leads to the list behind it."""
+    days = sales()
+    shown = tiles(request)
+    context: dict[str, Any] = {
+        "today": days[-1].date,
+        "tiles": shown,
+        "has_work": any(tile.is_mine for tile in shown),
+        "days": list(reversed(days)),
+        "today_url": days[-1].url,
+        "period_url": list_of(days[0].date, days[-1].date),
+        "charts": [
+            chart(days, "orders", _("Orders")),
+            chart(days, "revenue", _("Revenue"), is_money=True),
+        ],
+        "height": HEIGHT,
+        "bar_width": BAR,
+        "slot": SLOT,
+        "notices": low_stock_notices()[:NOTICES_SHOWN],
+    }
+    if request.user.has_perm(Permission.VIEW_EVENTS):
+        context["entries"] = entries(events().order_by("-id")[:LATEST])
+    else:
+        context["steps"] = OrderHistory.objects.prefetch_related("actor").order_by("-id")[:LATEST]
+    return render(request, "dashboard/dashboard.html", context)

@@ -1,0 +1,150 @@
+// What stands around every page: Ctrl+K, the help sheet, the bell, the end of a session, no network.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const palette = $("#palette");
+  if (!palette) return; // nobody is signed in
+
+  const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+  // Storage may be forbidden; a choice then holds until the page is left.
+  const memory = new Map();
+  const keep = (name, value) => {
+    memory.set(name, value);
+    try {
+      localStorage.setItem(name, value);
+    } catch {}
+  };
+  const kept = (name) => {
+    if (memory.has(name)) return memory.get(name);
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  };
+
+  // --- the palette
+  const field = $(".palette-field", palette);
+  const choices = () => $$("a[role=option]", palette);
+  const chosen = () => $("[aria-selected=true]", palette);
+
+  function choose(option) {
+    choices().forEach((each) => each.setAttribute("aria-selected", each === option));
+    if (option) field.setAttribute("aria-activedescendant", option.id);
+    else field.removeAttribute("aria-activedescendant");
+    option?.scrollIntoView({ block: "nearest" });
+  }
+
+  function openPalette() {
+    if (palette.open) return;
+    field.value = "";
+    palette.showModal();
+    field.focus();
+    field.dispatchEvent(new Event("open-palette"));
+  }
+
+  document.addEventListener("htmx:after:swap", () => palette.open && choose(choices()[0]));
+  palette.addEventListener("keydown", (event) => {
+    const all = choices();
+    const at = all.indexOf(chosen());
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (to !== undefined && all.length && !(event.key === "Home" || event.key === "End") ) {
+      event.preventDefault();
+      choose(all[(to + all.length) % all.length]);
+    } else if (event.key === "Enter") {
+      event.preventDefault(); // without a choice there is nowhere to go yet
+      chosen()?.click();
+    }
+  });
+
+  // --- the help sheet: only what works on this page
+  const help = $("#help");
+  const NAMES = { Enter: "Enter", Escape: "Esc" };
+
+  function openHelp() {
+    $$("[data-when]", help).forEach((row) => (row.hidden = !$(row.dataset.when)));
+    $$(".from-page", help).forEach((row) => row.remove());
+    const listed = new Set();
+    for (const target of $$("[data-key]")) {
+      const { key } = target.dataset;
+      const words = (target.getAttribute("aria-label") || [...target.childNodes].filter((node) => node.nodeName !== "KBD").map((node) => node.textContent).join(" ")).trim();
+      if (listed.has(key) || !words || !target.checkVisibility()) continue;
+      listed.add(key);
+      const row = $("#help-key").content.cloneNode(true).firstElementChild;
+      row.classList.add("from-page");
+      $("kbd", row).textContent = NAMES[key] || key.toUpperCase();
+      $("dd", row).textContent = words;
+      $("#help-keys").append(row);
+    }
+    if (!help.open) help.showModal();
+  }
+
+  const oneKey = $("#one-key");
+  const applyKeys = () => {
+    oneKey.checked = kept("keys") !== "off";
+    document.documentElement.dataset.keys = oneKey.checked ? "on" : "off";
+  };
+  oneKey.addEventListener("change", () => {
+    keep("keys", oneKey.checked ? "on" : "off");
+    applyKeys();
+  });
+  applyKeys();
+
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      if (!$("dialog[open]")) openPalette();
+    } else if (event.key === "?" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      if (!oneKey.checked || event.target.matches(TYPING) || $("dialog[open]")) return;
+      event.preventDefault();
+      openHelp();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-open-palette]")) {
+      event.preventDefault(); // without a script it is a link to the palette's page
+      openPalette();
+    }
+    if (event.target.closest("[data-open-help]")) openHelp();
+    // A click beside a dialog closes it.
+    if (event.target === palette || event.target === help) event.target.close();
+  });
+
+  // --- the bell: a dot until the newest notice was looked at in this browser
+  const dot = $("#bell-dot");
+  const latest = () => $("#bell")?.dataset.latest || "";
+  const showDot = () => dot && (dot.hidden = !latest() || Number(latest()) <= Number(kept("notice") || 0));
+  document.addEventListener("htmx:after:swap", showDot);
+  $("#notices")?.addEventListener("toggle", (event) => {
+    if (event.newState !== "open" || !latest()) return;
+    keep("notice", latest());
+    showDot();
+  });
+
+  // --- the session ended while the page was open: sign in elsewhere, go on here
+  const signedOut = $("#signed-out");
+  document.addEventListener("session-ended", () => signedOut.open || signedOut.showModal());
+
+  async function comeBack() {
+    if (!signedOut.open || document.visibilityState !== "visible") return;
+    const me = await fetch(signedOut.dataset.me, { headers: { Accept: "application/json" } });
+    if (!me.ok) return;
+    // Somebody else signed in: nothing of this page is theirs.
+    if (String((await me.json()).id) !== signedOut.dataset.user) return location.reload();
+    const { csrf_token: token } = await (await fetch(signedOut.dataset.token)).json();
+    document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
+    $$("input[name=csrfmiddlewaretoken]").forEach((input) => (input.value = token));
+    signedOut.close();
+    document.dispatchEvent(new CustomEvent("toast", { detail: { message: signedOut.dataset.back } }));
+  }
+  const tryToComeBack = () => comeBack().catch(() => {}); // no network: the next return to the tab tries again
+  addEventListener("focus", tryToComeBack);
+  document.addEventListener("visibilitychange", tryToComeBack);
+
+  // --- no network
+  const offline = $("#offline");
+  const showNetwork = () => (offline.hidden = navigator.onLine);
+  addEventListener("online", showNetwork);
+  addEventListener("offline", showNetwork);
+  showNetwork();
+})();
