@@ -3,6 +3,7 @@
 from .low_stock import note_low_stock
 from .products import ProductInUse, create_product, delete_product, update_product
 from .stock import (
+    LARGEST_STOCK,
     Delta,
     InsufficientStock,
     Line,
@@ -12,9 +13,11 @@ from .stock import (
     insufficient,
     move_stock,
     shortage,
+    undo_adjustment,
 )
 
 __all__ = [
+    "LARGEST_STOCK",
     "Delta",
     "InsufficientStock",
     "Line",
@@ -28,5 +31,6 @@ __all__ = [
     "move_stock",
     "note_low_stock",
     "shortage",
+    "undo_adjustment",
     "update_product",
 ]

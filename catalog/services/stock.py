@@ -288,6 +288,29 @@ def adjust_stock(
     return product
 
 
+@retrying_atomic
+def undo_adjustment(*, actor: "User", idempotency_key: str) -> Product:
+    """Take back what `actor` adjusted under this key, by the reverse adjustment. Doing it again changes nothing.
+
+    Raises:
+        NotFound: this person adjusted nothing under this key.
+        Denied, InsufficientStock: as for any adjustment; what has arrived may be reserved by now.
+    """
+    key_hash = idempotency.key_hash(actor.pk, ADJUST, idempotency_key)
+    done = StockMovement.objects.filter(key_hash=key_hash).select_related("level").first()
+    if done is None:
+        raise NotFound(_("There is nothing to undo."))
+    return adjust_stock(
+        actor=actor,
+        product_id=done.level.product_id,
+        delta=-done.delta_on_hand,
+        reason=Reason.OTHER,
+        note=_("Undone: %(change)+d") % {"change": done.delta_on_hand},
+        # The key of the undoing follows from that of the deed, so that a second click finds it used.
+        idempotency_key=f"undo-{key_hash}",
+    )
+
+
 def _living_product(product_id: int) -> Product:
     product = Product.objects.filter(pk=product_id).first()
     if product is None:
