@@ -51,6 +51,31 @@ MENU: Final = (
                 permission=Permission.VIEW_ORDERS,
                 children=("orders:detail", "orders:new", "orders:bulk", "orders:print"),
             ),
+            NavItem(
+                _("Customers"),
+                "customers:list",
+                icon="users",
+                permission=Permission.VIEW_CUSTOMERS,
+                children=("customers:detail", "customers:new", "customers:edit"),
+            ),
+        ),
+    ),
+    NavGroup(
+        _("Stock"),
+        (
+            NavItem(
+                _("Products"),
+                "catalog:list",
+                icon="package",
+                permission=Permission.VIEW_PRODUCTS,
+                children=("catalog:detail", "catalog:new", "catalog:edit"),
+            ),
+            NavItem(
+                _("Adjust stock"),
+                "catalog:adjust",
+                icon="adjustments",
+                permission=Permission.ADJUST_STOCK,
+            ),
         ),
     ),
     NavGroup(

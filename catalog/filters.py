@@ -10,7 +10,7 @@ from erp_site.core.filtering import FlagFilter
 from erp_site.core.search import matching, prefixed
 
 from . import queries
-from .models import Product, ProductWord
+from .models import Product, ProductWord, StockMovement
 
 MOST: Final = Decimal("99999999.99")
 
@@ -53,3 +53,13 @@ class ProductFilter(django_filters.FilterSet):
     ) -> QuerySet[Product]:
         """Those with no more than their threshold available, or (false) all others."""
         return queries.low_stock(queryset, low=value)
+
+
+class MovementFilter(django_filters.FilterSet):
+    """What a product's ledger shows."""
+
+    kind = django_filters.ChoiceFilter(choices=StockMovement.Kind.choices)
+
+    class Meta:
+        model = StockMovement
+        fields: list[str] = []

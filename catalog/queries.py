@@ -7,6 +7,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from erp_site.core.errors import NotFound
+from erp_site.core.pagination import capped_count
 from erp_site.core.search import matching
 
 from .models import Product, ProductWord, StockLevel, StockMovement, available
@@ -106,3 +107,12 @@ def find_by_codes(codes: Iterable[str]) -> dict[str, Product]:
             found.setdefault(product.gtin, product)
         found[product.sku] = product
     return {code: product for code, product in found.items() if code in wanted}
+
+
+def tab_counts() -> dict[str, int]:
+    """How many products are low and how many are not sold, up to the cap."""
+    wanted = {
+        "low_stock": low_stock(Product.objects.all(), low=True),
+        "inactive": Product.objects.filter(is_active=False),
+    }
+    return {name: capped_count(found)[0] for name, found in wanted.items()}

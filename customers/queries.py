@@ -75,3 +75,8 @@ def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
         customers().filter(is_active=True), text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS)
     )
     return list(found.order_by("name", "pk")[:limit])
+
+
+def with_tax_id(tax_id: str) -> Customer | None:
+    """The living customer with this normalised CPF or CNPJ."""
+    return customers().filter(cpf_cnpj=tax_id).first()

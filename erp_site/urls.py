@@ -21,6 +21,7 @@ urlpatterns = [
     path("palette", palette.palette, name="palette"),
     path("orders/", include("orders.urls")),
     path("products/", include("catalog.urls")),
+    path("customers/", include("customers.urls")),
     path("export/<str:name>.<str:kind>", exporting.export, name="export"),
     path("import/", include((imports, "imports"))),
     path("docs", home.docs, name="docs"),

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from customers.models import Customer
@@ -16,7 +16,10 @@ from erp_site.core.models import Event
 from erp_site.core.pagination import capped_count
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
-from .states import OPEN, OrderStatus
+from .states import HOLDS_STOCK, OPEN, OrderStatus
+
+#: How many orders the page of a product or of a customer names.
+SHOWN_BESIDE: Final = 10
 
 
 def order_rows() -> QuerySet[Order]:
@@ -124,3 +127,25 @@ def timeline(order_id: int) -> list[TimelineEntry]:
 def latest_of_customer(customer_id: int) -> list[Order]:
     """The last three orders of a customer, to be looked at or repeated."""
     return list(Order.objects.filter(customer_id=customer_id).order_by("-created_at", "-pk")[:3])
+
+
+def reserving(product_id: int) -> dict[str, Any]:
+    """The orders that hold stock of a product, oldest first, with how many pieces; and how many orders more."""
+    holding = OrderItem.objects.filter(
+        product_id=product_id, order__status__in=sorted(HOLDS_STOCK), order__deleted_at=None
+    )
+    items = list(holding.select_related("order__customer").order_by("order_id")[: SHOWN_BESIDE + 1])
+    more = holding.count() - SHOWN_BESIDE if len(items) > SHOWN_BESIDE else 0
+    return {"items": items[:SHOWN_BESIDE], "more": more}
+
+
+def of_customer(customer_id: int) -> dict[str, Any]:
+    """The latest orders of a customer, and what all that were not cancelled come to."""
+    placed = Order.objects.filter(customer_id=customer_id)
+    figures = placed.aggregate(
+        count=Count("pk"),
+        open=Count("pk", filter=Q(status__in=sorted(OPEN))),
+        total=Sum("total", filter=~Q(status=OrderStatus.CANCELLED)),
+    )
+    latest = placed.order_by("-created_at", "-pk")[:SHOWN_BESIDE]
+    return {"customer_id": customer_id, "latest": list(latest), **figures}

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable
 
 import structlog
+from django.contrib import messages
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django_htmx.middleware import HtmxDetails
 
 from .errors import Busy, DomainError
@@ -27,6 +29,12 @@ def toast(response: HttpResponse, message: str, *, level: str = "success") -> Ht
     """Show a short message after the swap."""
     response["HX-Trigger"] = json.dumps({"toast": {"level": level, "message": str(message)}})
     return response
+
+
+def tell_undoable(request: HttpRequest, message: str, url: str, **fields: str) -> None:
+    """Say on the next page what was done, with a button that undoes it by posting `fields` to `url`."""
+    context = {"message": message, "url": url, "fields": fields}
+    messages.success(request, render_to_string("components/_undo.html", context, request))
 
 
 class DomainErrorMiddleware:

@@ -1,0 +1,111 @@
+"""What people type about products and their stock. Shape only: what may be is the services' to say."""
+
+from typing import Any, Final
+
+from django import forms
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.forms import ShowsRefusals
+from erp_site.core.fields import MoneyField, WholeField
+
+from .models import StockMovement
+from .services import LARGEST_STOCK
+
+Reason = StockMovement.Reason
+LARGEST_THRESHOLD: Final = 2**31 - 1
+
+
+class ProductForm(ShowsRefusals):
+    """A product as it is changed; `version` is the one that the typist saw."""
+
+    sku = forms.CharField(
+        label="SKU",
+        max_length=64,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    name = forms.CharField(
+        label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    price = MoneyField(label=_("Price (R$)"))
+    gtin = forms.CharField(
+        label="GTIN",
+        required=False,
+        max_length=32,
+        help_text=_("The number of the barcode."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
+    )
+    low_stock_threshold = WholeField(
+        label=_("Low stock at"),
+        required=False,
+        min_value=0,
+        max_value=LARGEST_THRESHOLD,
+        help_text=_("With this many available, or fewer, it is time to buy."),
+    )
+    description = forms.CharField(
+        label=_("Description"),
+        required=False,
+        max_length=5000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+
+class NewProductForm(ProductForm):
+    """A product that is not there yet, with what lies on the shelf."""
+
+    on_hand = WholeField(
+        label=_("On hand"), required=False, min_value=0, max_value=LARGEST_STOCK, initial=0
+    )
+    field_order = ("sku", "name", "price", "on_hand", "low_stock_threshold", "gtin", "description")
+
+    def clean_on_hand(self) -> int:
+        return self.cleaned_data["on_hand"] or 0
+
+
+class Direction(models.TextChoices):
+    """How stock is adjusted."""
+
+    IN = "in", _("In")
+    OUT = "out", _("Out")
+    COUNT = "count", _("Count")
+
+
+class AdjustForm(ShowsRefusals):
+    """So many pieces in or out, or so many counted where the typist saw `expected`."""
+
+    product = forms.IntegerField(min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    direction = forms.ChoiceField(
+        label=_("What happened"),
+        choices=Direction.choices,
+        initial=Direction.IN,
+        widget=forms.RadioSelect,
+    )
+    quantity = WholeField(label=_("Quantity"), min_value=0, max_value=LARGEST_STOCK)
+    reason = forms.ChoiceField(label=_("Reason"), choices=[("", "—"), *Reason.choices])
+    note = forms.CharField(
+        label=_("Note"),
+        required=False,
+        max_length=500,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    expected = forms.IntegerField(min_value=0, max_value=LARGEST_STOCK, widget=forms.HiddenInput)
+    idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,200}$", widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        typed = self.cleaned_data
+        if typed.get("quantity") == 0 and typed.get("direction") != Direction.COUNT:
+            self.add_error("quantity", _("At least 1."))
+        return typed
+
+    @property
+    def change(self) -> dict[str, int]:
+        """What the service is asked for."""
+        quantity = self.cleaned_data["quantity"]
+        match self.cleaned_data["direction"]:
+            case Direction.IN:
+                return {"delta": quantity}
+            case Direction.OUT:
+                return {"delta": -quantity}
+            case _:
+                return {"on_hand": quantity, "expected_on_hand": self.cleaned_data["expected"]}

@@ -1,0 +1,184 @@
+"""The pages of customers: the list, one customer with their orders, and the form."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.auth import SignedIn, require
+from accounts.roles import Permission
+from erp_site.core import sections, taxid
+from erp_site.core.editing import overtaken
+from erp_site.core.errors import Duplicate, Invalid, StaleVersion
+from erp_site.core.events import Aggregate
+from erp_site.core.htmx import is_partial, tell_undoable
+from erp_site.core.listing import listing
+
+from . import queries, services
+from .filters import CustomerFilter
+from .forms import CustomerForm
+from .models import Customer
+
+CPF, CNPJ = 11, 14
+
+
+@require_safe
+@require(Permission.VIEW_CUSTOMERS)
+def customer_list(request: SignedIn) -> HttpResponse:
+    """All customers, filtered by the address; htmx asks for the results alone."""
+    found = listing(
+        request, CustomerFilter, queries.customers(), sorts=queries.SORTS, default="name"
+    )
+    context: dict[str, Any] = {"listing": found}
+    if is_partial(request):
+        return render(request, "customers/customer_list.html#results", context)
+    context["tabs"] = [
+        {"label": label, "query": query, "is_here": found.filters == filters}
+        for label, query, filters in (
+            (_("All"), "", {}),
+            (_("Active"), "is_active=true", {"is_active": ["true"]}),
+            (_("Inactive"), "is_active=false", {"is_active": ["false"]}),
+        )
+    ]
+    return render(request, "customers/customer_list.html", context)
+
+
+@require_safe
+@require(Permission.VIEW_CUSTOMERS)
+def customer_detail(request: SignedIn, customer_id: int) -> HttpResponse:
+    return _show(request, queries.get_customer(customer_id))
+
+
+def _show(
+    request: SignedIn, customer: Customer, *, problem: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "customer": customer,
+        "sections": sections.of("customers:detail", customer.pk, request.user),
+        "problem": problem,
+    }
+    return render(request, "customers/customer_detail.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_CUSTOMERS)
+def customer_new(request: SignedIn) -> HttpResponse:
+    """A new customer; whoever came from an order (`?next=`) goes back to it with them chosen."""
+    way_back = _way_back(request)
+    form = CustomerForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        typed = {name: value for name, value in form.cleaned_data.items() if name != "version"}
+        try:
+            customer = services.create_customer(actor=request.user, **typed)
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        else:
+            messages.success(request, _("%(name)s is added.") % {"name": customer.name})
+            if way_back:
+                mark = "&" if "?" in way_back else "?"
+                return redirect(f"{way_back}{mark}{urlencode({'customer': customer.pk})}")
+            return redirect("customers:detail", customer.pk)
+    context = {"form": form, "customer": None, "next": way_back}
+    return render(
+        request, "customers/customer_form.html", context, status=422 if form.errors else 200
+    )
+
+
+def _way_back(request: SignedIn) -> str:
+    """Where `next` leads, if that is a page of ours."""
+    wanted = request.POST.get("next") or request.GET.get("next", "")
+    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_ours else ""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_CUSTOMERS)
+def customer_edit(request: SignedIn, customer_id: int) -> HttpResponse:
+    """Change a customer. Who was overtaken sees by whom and in what, and keeps all that was typed."""
+    customer = queries.get_customer(customer_id)
+    context: dict[str, Any] = {"customer": customer}
+    if request.method != "POST":
+        context["form"] = CustomerForm(initial=queries.as_record(customer, request.user))
+        return render(request, "customers/customer_form.html", context)
+    form = context["form"] = CustomerForm(request.POST)
+    status = 422
+    if form.is_valid():
+        try:
+            services.update_customer(
+                actor=request.user, customer_id=customer_id, **form.cleaned_data
+            )
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        except StaleVersion as stale:
+            status, current = stale.status, stale.facts["current"]
+            context["overtaken"] = overtaken(Aggregate.CUSTOMER, customer_id, form, current)
+            # Saved again, it is said knowingly.
+            data = request.POST.copy()
+            data["version"] = current["version"]
+            context["form"] = CustomerForm(data)
+        else:
+            messages.success(request, _("The changes are saved."))
+            return redirect("customers:detail", customer_id)
+    return render(request, "customers/customer_form.html", context, status=status)
+
+
+@require_POST
+@require(Permission.CHANGE_CUSTOMERS)
+def tax_id_check(request: SignedIn) -> HttpResponse:
+    """What the CPF or CNPJ typed so far is: too short to say, wrong, taken, or right."""
+    tax_id = taxid.normalise(request.POST.get("cpf_cnpj", ""))[:32]
+    context: dict[str, Any] = {"length": len(tax_id)}
+    if len(tax_id) not in {CPF, CNPJ}:
+        context["state"] = "" if not tax_id else "short" if len(tax_id) < CNPJ else "wrong"
+    elif not taxid.is_valid(tax_id):
+        # Eleven places may still become a CNPJ.
+        context["state"] = "short" if len(tax_id) == CPF else "wrong"
+    else:
+        holder = queries.with_tax_id(tax_id)
+        is_own = holder is not None and str(holder.pk) == request.POST.get("customer", "")
+        context |= {
+            "state": "taken" if holder and not is_own else "right",
+            "holder": holder,
+            "kind": "CPF" if len(tax_id) == CPF else "CNPJ",
+            "formatted": taxid.formatted(tax_id),
+        }
+    return render(request, "customers/customer_form.html#check", context)
+
+
+@require_POST
+@require(Permission.CHANGE_CUSTOMERS)
+def customer_activity(request: SignedIn, customer_id: int) -> HttpResponse:
+    """Take orders from them, or no more."""
+    wanted = request.POST.get("is_active")
+    if wanted not in {"true", "false"}:
+        return HttpResponseBadRequest()
+    customer = services.update_customer(
+        actor=request.user, customer_id=customer_id, is_active=wanted == "true"
+    )
+    message = _("%(name)s is active again.") if customer.is_active else _("%(name)s is inactive.")
+    tell_undoable(
+        request,
+        message % {"name": customer.name},
+        reverse("customers:activity", args=[customer_id]),
+        is_active="false" if customer.is_active else "true",
+    )
+    return redirect("customers:detail", customer_id)
+
+
+@require_POST
+@require(Permission.CHANGE_CUSTOMERS)
+def customer_delete(request: SignedIn, customer_id: int) -> HttpResponse:
+    """Take them out of the lists; while an order is open, the page says so instead."""
+    customer = queries.get_customer(customer_id)
+    try:
+        services.delete_customer(actor=request.user, customer_id=customer_id)
+    except services.CustomerInUse as refusal:
+        return _show(request, customer, problem=refusal.message, status=refusal.status)
+    messages.success(request, _("%(name)s is deleted.") % {"name": customer.name})
+    return redirect("customers:list")

@@ -1,0 +1,79 @@
+"""Form fields for numbers as people write them: "1.234,50" where the comma is decimal, "1,234.50" where it is not."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.formats import get_format, number_format
+from django.utils.translation import gettext_lazy as _
+
+
+def plain_number(text: str) -> str | None:
+    """The number in the reader's writing as digits with a decimal point; None if it is none.
+
+    "1.000" is a thousand where the point groups, and refused where it is decimal: it is never taken for one.
+    The other mark before one or two digits is decimal anywhere, as people paste from elsewhere.
+    """
+    text = re.sub(r"\s", "", text)
+    decimal, thousand = get_format("DECIMAL_SEPARATOR"), get_format("THOUSAND_SEPARATOR")
+    grouped = (
+        rf"(-?[0-9]{{1,3}}(?:{re.escape(thousand)}[0-9]{{3}})+)(?:{re.escape(decimal)}([0-9]+))?"
+    )
+    if match := re.fullmatch(grouped, text):
+        return match[1].replace(thousand, "") + (f".{match[2]}" if match[2] else "")
+    if match := re.fullmatch(rf"(-?[0-9]+)(?:{re.escape(decimal)}([0-9]+))?", text):
+        return match[1] + (f".{match[2]}" if match[2] else "")
+    if match := re.fullmatch(r"(-?[0-9]+)[.,]([0-9]{1,2})", text):
+        return f"{match[1]}.{match[2]}"
+    return None
+
+
+class NumberInput(forms.TextInput):
+    """A text field with the digits' keyboard: a number field of the browser knows one language only."""
+
+    def __init__(self, inputmode: str, **attrs: Any) -> None:
+        super().__init__({"inputmode": inputmode, "autocomplete": "off", **attrs})
+
+
+class MoneyField(forms.DecimalField):
+    """An amount in reais."""
+
+    widget = NumberInput("decimal")
+    default_error_messages = {"invalid": _("Write an amount like 10 or 10.50.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_digits": 10, "decimal_places": 2, **kwargs})
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.strip():
+            plain = plain_number(value.removeprefix("R$"))
+            if plain is None:
+                raise ValidationError(self.error_messages["invalid"], code="invalid")
+            value = plain
+        return super().to_python(value)
+
+    def prepare_value(self, value: Any) -> Any:
+        return number_format(value, 2) if isinstance(value, Decimal) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
+
+
+class WholeField(forms.IntegerField):
+    """A number of pieces."""
+
+    widget = NumberInput("numeric")
+    default_error_messages = {"invalid": _("Write a whole number.")}
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, str) and value.strip():
+            plain = plain_number(value)
+            if plain is None or not re.fullmatch(r"-?[0-9]{1,18}", plain):
+                raise ValidationError(self.error_messages["invalid"], code="invalid")
+            value = plain
+        return super().to_python(value)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {}
