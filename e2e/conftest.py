@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Route
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Route, WebError
 
 from e2e.server import ADMIN, PASSWORD, Site
 
@@ -143,8 +143,8 @@ def watch_context(context: BrowserContext, served: Served, watch: Watch) -> None
         if message.type in {"error", "warning"}:
             watch.note(f"console: {message.text} ({message.location.get('url')})")
 
-    def on_error(error: Any) -> None:
-        watch.note(f"exception: {error}")
+    def on_error(error: WebError) -> None:
+        watch.note(f"exception: {error.error.message}")
 
     def guard(route: Route) -> None:
         if route.request.url.startswith(f"{served.url}/"):

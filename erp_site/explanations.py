@@ -183,6 +183,12 @@ EXPLANATIONS: Final = (
         _("Finish or cancel the orders first, or deactivate the customer."),
     ),
     Explanation(
+        "import_state",
+        409,
+        _("The import has gone on since it was looked at."),
+        _("`state` is where it stands now."),
+    ),
+    Explanation(
         "body_too_large",
         413,
         _("The body is larger than 1 MiB."),

@@ -5,27 +5,23 @@ import json
 import re
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.template import engines
 from django.test import Client, RequestFactory
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import translation
 
 from accounts.menu import MENU, NavGroup, NavItem, menu_for
 from accounts.models import User
 from accounts.roles import Permission, Role
-from catalog.models import LowStockNotice, Product
 from erp_site import home
-from erp_site.core import clock
 from erp_site.core.errors import Busy, Conflict, Denied, DomainError, Invalid, NotFound
 from erp_site.core.htmx import DomainErrorMiddleware
 from erp_site.core.problems import STATUS_CODES
@@ -55,20 +51,6 @@ def signed_in(client: Client, make_user: Callable[..., User]) -> Client:
     return client
 
 
-@pytest.fixture
-def notice(make_product: Callable[..., Product]) -> Callable[[], LowStockNotice]:
-    def make() -> LowStockNotice:
-        return LowStockNotice.objects.create(
-            event_uid=uuid.uuid4(),
-            product=make_product(),
-            available=2,
-            threshold=5,
-            created_at=clock.now(),
-        )
-
-    return make
-
-
 @pytest.mark.django_db
 class TestHome:
     def test_a_visitor_reads_what_this_is_and_finds_the_way_in(self, client: Client) -> None:
@@ -82,34 +64,6 @@ class TestHome:
         response = client.get("/", headers={"Accept-Language": "pt-BR,en;q=0.5"})
         assert '<html lang="pt-br"' in response.content.decode()
         assert "Pedidos que nunca vendem o que não há e nunca se repetem" in text_of(response)
-
-    def test_the_signed_in_see_who_they_are_and_can_sign_out(self, signed_in: Client) -> None:
-        response = signed_in.get("/")
-        text = text_of(response)
-        assert "Ana Lúcia Prado" in text
-        assert "Operator" in text
-        assert 'action="/accounts/logout/"' in response.content.decode()
-
-    def test_what_runs_low_is_listed_newest_first_without_what_is_deleted(
-        self, signed_in: Client, notice: Callable[[], LowStockNotice]
-    ) -> None:
-        older, deleted, newer = notice(), notice(), notice()
-        Product.all_objects.filter(pk=deleted.product_id).update(deleted_at=clock.now(), live=None)
-        text = text_of(signed_in.get("/"))
-        assert text.index(newer.product.sku) < text.index(older.product.sku)
-        assert deleted.product.sku not in text.split()
-
-    def test_three_notices_cost_as_many_statements_as_one(
-        self, signed_in: Client, notice: Callable[[], LowStockNotice]
-    ) -> None:
-        notice()
-        with CaptureQueriesContext(connection) as one:
-            signed_in.get("/")
-        notice()
-        notice()
-        with CaptureQueriesContext(connection) as three:
-            signed_in.get("/")
-        assert len(three) == len(one)
 
 
 @pytest.mark.django_db
@@ -132,9 +86,12 @@ class TestEveryPage:
             == []
         )
 
-    @pytest.mark.parametrize(
-        "path", ["/", "/accounts/login/", "/accounts/profile/", "/accounts/2fa/"]
-    )
+    def test_the_signed_in_see_who_they_are_and_can_sign_out(self, signed_in: Client) -> None:
+        response = signed_in.get("/accounts/profile/")
+        assert "Ana Lúcia Prado Operator" in text_of(response)
+        assert 'action="/accounts/logout/"' in response.content.decode()
+
+    @pytest.mark.parametrize("path", ["/", "/accounts/profile/", "/accounts/2fa/", "/docs/errors"])
     def test_it_says_its_language_and_offers_the_other(self, signed_in: Client, path: str) -> None:
         page = signed_in.get(path, follow=True).content.decode()
         assert '<html lang="en"' in page
