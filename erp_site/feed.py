@@ -63,7 +63,7 @@ def list_events(
 
 
 def _known_types(names: list[str]) -> list[str]:
-    wanted = [part.strip() for name in names for part in name.split(",") if part.strip()]
+    wanted = [part.strip() for name in names for part in name.split(",")]
     for name in wanted:
         if name not in set(EventType):
             raise Invalid.field("types", "unknown_type", f"Unknown event type {name!r}")

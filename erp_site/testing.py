@@ -20,7 +20,6 @@ os.environ["EMAIL_URL"] = "memory://"
 os.environ["RELAY"] = "off"
 
 
-
 def _own_redis(url: str, worker: str) -> str:
     """A database number of its own for each process of pytest-xdist: they empty it between tests."""
     parts = urlsplit(url)
@@ -286,3 +285,15 @@ def in_parallel(*jobs: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(timeout=120)
     return results
+
+
+def record_counts() -> dict[str, int]:
+    """How many records of each kind there are, deleted ones too: what a refused request must not change."""
+    from django.apps import apps  # noqa: PLC0415
+
+    ours = ("accounts", "catalog", "core", "customers", "orders")
+    return {
+        model.__name__: model._base_manager.count()
+        for label in ours
+        for model in apps.get_app_config(label).get_models()
+    }
