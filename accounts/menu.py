@@ -76,24 +76,6 @@ MENU: Final = (
                 icon="adjustments",
                 permission=Permission.ADJUST_STOCK,
             ),
-        ),
-    ),
-    NavGroup(
-        _("Stock"),
-        (
-            NavItem(
-                _("Products"),
-                "catalog:list",
-                icon="package",
-                permission=Permission.VIEW_PRODUCTS,
-                children=("catalog:detail", "catalog:new", "catalog:edit"),
-            ),
-            NavItem(
-                _("Adjust stock"),
-                "catalog:adjust",
-                icon="adjustments",
-                permission=Permission.ADJUST_STOCK,
-            ),
             NavItem(
                 _("Ran low lately"), "notices", icon="bell", permission=Permission.VIEW_PRODUCTS
             ),

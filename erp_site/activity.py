@@ -242,9 +242,8 @@ class EventFilter(django_filters.FilterSet):
 @require(Permission.VIEW_EVENTS)
 def activity(request: SignedIn) -> HttpResponse:
     """Everything that happened, newest first."""
-    # Append-only: the order of ids is the order of time.
     page = listing(
-        request, EventFilter, events(), sorts={"created_at": "id"}, default="-created_at"
+        request, EventFilter, events(), sorts={"created_at": "created_at"}, default="-created_at"
     )
     context: dict[str, Any] = {"listing": page, "entries": entries(page.rows)}
     if is_partial(request):

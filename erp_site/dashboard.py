@@ -1,17 +1,12 @@
 """The first page of those who work here: what needs them now, how sales go, what happened last."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import Count, IntegerField, Q, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -21,20 +16,17 @@ from accounts.queries import waiting_users
 from accounts.roles import Permission
 from catalog.models import Product
 from catalog.queries import low_stock
-from erp_site.core import clock
 from erp_site.core.pagination import COUNT_CAP, capped_count
-from orders.models import Order, OrderHistory
+from orders.models import OrderHistory
 from orders.queries import tab_counts
-from orders.states import OrderStatus
 
 from .activity import entries, events, low_stock_notices
 from .home import home as public_page
+from .sales import Day, list_of, sales
 
 DAYS: Final = 30
 LATEST: Final = 8
 NOTICES_SHOWN: Final = 5
-#: An order counts as sold until it is cancelled.
-SOLD: Final = [status.value for status in OrderStatus if status is not OrderStatus.CANCELLED]
 
 
 @dataclass(frozen=True)
@@ -109,56 +101,6 @@ def tiles(request: SignedIn) -> list[Tile]:
     return sorted(found, key=lambda tile: not tile.is_mine)
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What was ordered on one day of the site's time zone, cancelled and deleted orders apart."""
-
-    date: date
-    orders: int
-    revenue: Decimal
-
-    @property
-    def url(self) -> str:
-        return list_of(self.date, self.date)
-
-
-def list_of(first: date, last: date) -> str:
-    """The list of orders behind a figure: the same days, the same orders."""
-    query = {"created_from": first.isoformat(), "created_to": last.isoformat(), "status": SOLD}
-    return f"{reverse('orders:list')}?{urlencode(query, doseq=True)}"
-
-
-def sales(*, days: int = DAYS) -> list[Day]:
-    """The last `days` days, today last.
-
-    The days are bound in Python: databases without time zone tables cannot group by local day, and a day of 23
-    or 25 hours comes out right. Each is a range of the index on created_at, all in one statement.
-    """
-    today = clock.today()
-    dates = [today - timedelta(days=back) for back in reversed(range(days))]
-    parts = [
-        Order.objects.filter(
-            Q(created_at__gte=_start(day), created_at__lt=_start(day + timedelta(days=1)))
-        )
-        .filter(status__in=SOLD)
-        .order_by()
-        .values(day=Value(number, output_field=IntegerField()))
-        .annotate(orders=Count("pk"), revenue=Sum("total"))
-        for number, day in enumerate(dates)
-    ]
-    rows = {row["day"]: row for row in parts[0].union(*parts[1:], all=True)}
-    return [
-        Day(day, rows[number]["orders"], rows[number]["revenue"] or Decimal(0))
-        if number in rows
-        else Day(day, 0, Decimal(0))
-        for number, day in enumerate(dates)
-    ]
-
-
-def _start(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 #: A chart is drawn in these units; the browser scales it.
 SLOT: Final = 20
 BAR: Final = 14
@@ -218,7 +160,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require(Permission.VIEW_ORDERS)
 def dashboard(request: SignedIn) -> HttpResponse:
     """Everything at a glance; each figure leads to the list behind it."""
-    days = sales()
+    days = sales(days=DAYS)
     shown = tiles(request)
     context: dict[str, Any] = {
         "today": days[-1].date,
