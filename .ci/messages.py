@@ -47,7 +47,7 @@ def sources() -> Iterator[tuple[Path, bytes]]:
         for file in sorted((ROOT / app).rglob("*.py")):
             if not {"tests", "migrations"} & set(file.parts):
                 yield file, file.read_bytes()
-    for file in sorted((ROOT / "templates").rglob("*.html")):
+    for file in sorted((ROOT / "templates").rglob("*.*")):
         # On one line, for what stands between the calls is indented as no Python is.
         calls = templatize(file.read_text(), origin=str(file)).replace("\n", " ").strip()
         yield file, calls.encode()
