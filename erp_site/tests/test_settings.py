@@ -1,0 +1,261 @@
+"""The environment: what production refuses and how it says so, what each variable becomes."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from django.conf import settings as django_settings
+from pydantic import ValidationError
+
+from erp_site.settings import Environment, database, mailer
+
+#: The contract's variables; PRODUCTION is set by the image and by `make serve`, never by people.
+VARIABLES: Final = {
+    "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
+    "TRUSTED_PROXIES", "RATE_LIMIT", "REGISTRATION", "METRICS_TOKEN", "HTTPS", "EMAIL_URL",
+    "TIME_ZONE", "ADMIN_EMAIL", "ADMIN_PASSWORD", "WEB_WORKERS", "WEB_THREADS", "HOST", "PORT",
+    "RELAY",
+}  # fmt: skip
+ROOT: Final = Path(django_settings.BASE_DIR)
+GOOD_SECRET: Final = "kZ8vQ2mX7pL4wN9rT6yB3hJ5cF1gD0sA-uEoIxKqMzWnVbRt"
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine's environment."""
+    for name in (*VARIABLES, "PRODUCTION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def production(**given: Any) -> Environment:
+    good = {"PRODUCTION": True, "ALLOWED_HOSTS": "orders.example.com", "SECRET_KEY": GOOD_SECRET}
+    return Environment(_env_file=None, **(good | given))
+
+
+def complaint(**given: Any) -> str:
+    with pytest.raises(ValidationError) as refused:
+        production(**given)
+    (error,) = refused.value.errors()
+    return error["msg"].removeprefix("Value error, ")
+
+
+class TestProduction:
+    def test_good_settings_are_taken(self) -> None:
+        assert production().ALLOWED_HOSTS == ["orders.example.com"]
+        assert production(SECRET_KEY=None).SECRET_KEY is None, "one is made and kept"
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            "changeme",
+            "django-insecure-" + GOOD_SECRET,
+            "Change-Me-" + GOOD_SECRET,
+            GOOD_SECRET[:31],
+            "abcabcabc" * 6,
+            "x" * 50,
+        ],
+    )
+    def test_a_known_or_weak_secret_is_refused(self, secret: str) -> None:
+        message = complaint(SECRET_KEY=secret)
+        assert message == (
+            "SECRET_KEY is short or a known example: leave it empty (one is made and kept in the data "
+            "folder) or set 50 random characters."
+        )
+        assert secret not in message
+
+    def test_debug_is_refused(self) -> None:
+        assert complaint(DEBUG=True) == (
+            "DEBUG is on: it shows secrets to visitors. Set DEBUG=off."
+        )
+
+    @pytest.mark.parametrize("hosts", ["", " , "])
+    def test_no_hosts_are_refused(self, hosts: str) -> None:
+        assert complaint(ALLOWED_HOSTS=hosts) == (
+            "ALLOWED_HOSTS is empty: name the hosts people use, "
+            "e.g. ALLOWED_HOSTS=orders.example.com,localhost."
+        )
+
+    @pytest.mark.parametrize("hosts", ["*", "orders.example.com,*"])
+    def test_every_host_is_refused(self, hosts: str) -> None:
+        assert complaint(ALLOWED_HOSTS=hosts) == (
+            "ALLOWED_HOSTS is '*': name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com."
+        )
+
+    def test_a_short_password_of_the_first_admin_is_refused(self) -> None:
+        assert complaint(ADMIN_PASSWORD="123456789") == (
+            "ADMIN_PASSWORD is short: use at least 10 characters."
+        )
+
+    def test_everything_is_said_at_once_before_anything_starts(self, tmp_path: Path) -> None:
+        given = {
+            "PRODUCTION": "on",
+            "DEBUG": "on",
+            "ALLOWED_HOSTS": "*",
+            "SECRET_KEY": "changeme-hunter2",
+            "DATABASE_URL": f"sqlite:///{tmp_path}/erp.sqlite3",
+        }
+        started = manage("check", **given)
+        assert started.returncode != 0
+        for variable in ("DEBUG is on", "ALLOWED_HOSTS is '*'", "SECRET_KEY is short"):
+            assert started.stderr.count(variable) == 1
+        assert "hunter2" not in started.stderr
+        assert list(tmp_path.iterdir()) == []
+
+    def test_wrong_values_are_named_one_a_line_without_what_they_were(self) -> None:
+        started = manage(
+            "check",
+            PORT="http",
+            TIME_ZONE="Mars/Base",
+            DATABASE_URL="postgres://u:hunter2@host/db",
+            RATE_LIMIT="many",
+            REGISTRATION="maybe",
+        )
+        assert started.returncode != 0
+        complaints = re.findall(r"^- ([A-Z_]+): ", started.stderr, re.MULTILINE)
+        assert complaints == ["DATABASE_URL", "RATE_LIMIT", "REGISTRATION", "TIME_ZONE", "PORT"]
+        assert "hunter2" not in started.stderr
+
+
+def manage(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    others = {name: text for name, text in os.environ.items() if name not in VARIABLES}
+    return subprocess.run(
+        [sys.executable, "manage.py", command],
+        cwd=ROOT,
+        env=others | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class TestVariables:
+    def test_they_are_the_contracts(self) -> None:
+        assert set(Environment.model_fields) == VARIABLES | {"PRODUCTION"}
+
+    def test_the_example_names_each_with_a_line_and_sets_none(self) -> None:
+        lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+        named = [line for line in lines if re.match(r"[A-Z_]+=", line)]
+        assert sorted(named) == sorted(f"{name}=" for name in VARIABLES)
+        for variable in named:
+            assert re.match(r"# .+ Default: .+", lines[lines.index(variable) - 1]), variable
+
+    def test_the_example_as_it_is_means_the_defaults(self) -> None:
+        copied = Environment(_env_file=ROOT / ".env.example")
+        assert copied == Environment(_env_file=None)
+
+    @pytest.mark.parametrize(
+        ("variable", "text", "value"),
+        [
+            ("DEBUG", "on", True),
+            ("HTTPS", "off", False),
+            ("ALLOWED_HOSTS", "a.example, b.example,", ["a.example", "b.example"]),
+            ("CSRF_TRUSTED_ORIGINS", "https://a.example", ["https://a.example"]),
+            ("TRUSTED_PROXIES", "2", 2),
+            ("RATE_LIMIT", "off", "off"),
+            ("RATE_LIMIT", "20/second", "20/second"),
+            ("REDIS_URL", "", None),
+        ],
+    )
+    def test_text_becomes_a_value(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, value: Any
+    ) -> None:
+        monkeypatch.setenv(variable, text)
+        assert getattr(Environment(_env_file=None), variable) == value
+
+    @pytest.mark.parametrize(
+        ("variable", "text"),
+        [
+            ("DEBUG", "perhaps"),
+            ("TRUSTED_PROXIES", "-1"),
+            ("TRUSTED_PROXIES", "11"),
+            ("RATE_LIMIT", "often"),
+            ("REGISTRATION", "secret"),
+            ("TIME_ZONE", "Brasil"),
+            ("EMAIL_URL", "pigeon://"),
+            ("WEB_WORKERS", "0"),
+            ("WEB_THREADS", "65"),
+            ("PORT", "65536"),
+            ("RELAY", "on"),
+            ("DATABASE_URL", "postgres://localhost/erp"),
+            ("DATABASE_URL", "mysql://localhost"),
+        ],
+    )
+    def test_a_wrong_value_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+    ) -> None:
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(ValidationError) as refused:
+            Environment(_env_file=None)
+        assert [error["loc"] for error in refused.value.errors()] == [(variable,)]
+
+
+class TestDatabase:
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("sqlite:///data/erp.sqlite3", ROOT / "data" / "erp.sqlite3"),
+            ("sqlite:////var/lib/erp.sqlite3", Path("/var/lib/erp.sqlite3")),
+            ("sqlite:///with%20space.sqlite3", ROOT / "with space.sqlite3"),
+            ("sqlite://", ROOT / "data" / "erp.sqlite3"),
+        ],
+    )
+    def test_sqlite_is_a_path(self, url: str, path: Path) -> None:
+        described = database(url)
+        assert (described["ENGINE"], described["NAME"]) == ("django.db.backends.sqlite3", path)
+        assert described["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+    def test_mysql_is_an_address_with_quoted_parts(self) -> None:
+        described = database(
+            "mysql://erp%40desk:p%2Fw%3Ad@db.example:3307/orders?ssl_mode=REQUIRED"
+        )
+        kept = {name: described[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")}
+        assert kept == {
+            "NAME": "orders",
+            "USER": "erp@desk",
+            "PASSWORD": "p/w:d",
+            "HOST": "db.example",
+            "PORT": "3307",
+        }
+        assert described["OPTIONS"]["isolation_level"] == "read committed"
+        assert described["OPTIONS"]["ssl_mode"] == "REQUIRED"
+
+    def test_mysql_has_its_usual_port(self) -> None:
+        described = database("mysql://root@127.0.0.1/erp")
+        assert (described["PORT"], described["PASSWORD"]) == ("3306", "")
+
+
+class TestMail:
+    @pytest.mark.parametrize(
+        ("url", "port", "tls", "ssl"),
+        [
+            ("smtp://mail.example", 25, False, False),
+            ("smtp+tls://ana:p%40ss@mail.example", 587, True, False),
+            ("smtps://ana:p%40ss@mail.example:1465", 1465, False, True),
+        ],
+    )
+    def test_smtp_is_an_address(self, url: str, port: int, tls: bool, ssl: bool) -> None:
+        options = mailer(url)["OPTIONS"]
+        assert (options["host"], options["port"]) == ("mail.example", port)
+        assert (options["use_tls"], options["use_ssl"]) == (tls, ssl)
+        assert options["password"] == ("p@ss" if "p%40ss" in url else "")
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    import erp_site.settings as module
+
+    monkeypatch.setattr(module, "DATA_DIR", tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_the_secret_is_made_once_and_is_the_owners_alone(data_folder: Path) -> None:
+    from erp_site.settings import kept_secret_key
+
+    first = kept_secret_key()
+    assert (kept_secret_key(), len(first) >= 50) == (first, True)
+    assert (data_folder / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert production(SECRET_KEY=first).PRODUCTION, "production takes it"
