@@ -204,6 +204,8 @@ def test_every_answer_to_many_requests_is_in_the_document(
     world: World, subtests: pytest.Subtests
 ) -> None:
     examples = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
+    if world.role is None:
+        examples = max(1, examples // 10)  # most of it is one and the same 401
     for name in world.strict:
         with subtests.test(operation=name):
             edges(world, name)

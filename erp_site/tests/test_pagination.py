@@ -1,0 +1,139 @@
+"""Cursors: they walk every list in every order, once each row; made-up ones are refused, never a crash."""
+
+import base64
+import json
+from typing import Any, Final
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from catalog.models import Product, StockMovement
+from catalog.services import adjust_stock
+from customers.models import Customer
+from erp_site.api import api as the_api
+from erp_site.core import outbox
+from erp_site.testing import Answer, Api
+from orders.models import Order
+from orders.services import add_note, change_status
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db
+
+DOCUMENT: Final = json.loads(json.dumps(the_api.get_openapi_schema()))
+#: (path, every sort it takes; None where the order is fixed) of each list.
+LISTS: Final = [
+    pytest.param(
+        path.removeprefix("/api/v1"),
+        next(
+            (it["schema"]["enum"] for it in methods["get"]["parameters"] if it["name"] == "sort"),
+            [None],
+        ),
+        id=methods["get"]["operationId"],
+    )
+    for path, methods in DOCUMENT["paths"].items()
+    if "get" in methods and any(it["name"] == "cursor" for it in methods["get"]["parameters"])
+]
+
+
+@pytest.fixture
+def ids(admin: User, make_user: Any, make_product: Any, make_customer: Any, place: Any) -> Any:
+    """Seven of each kind, many alike in all that they can be sorted by."""
+    products = [
+        make_product(f"P-{n}", name=("Same", "same", "Éter", "zz")[n % 4], price=f"{n % 2 + 1}.00")
+        for n in range(7)
+    ]
+    customers = [make_customer(("Same", "same", "Éter")[n % 3]) for n in range(7)]
+    orders = [place((products[0], 1)) for _ in range(7)]
+    for n in range(7):
+        make_user("viewer", name=("Same", "same")[n % 2])
+        adjust_stock(actor=admin, product_id=products[0].pk, delta=1, reason="found", note="")
+        add_note(actor=admin, order_id=orders[0].pk, text="Same")
+    for status in (OrderStatus.CONFIRMED, OrderStatus.PICKED, OrderStatus.SHIPPED):
+        change_status(actor=admin, order_id=orders[0].pk, to=status)
+    moment = timezone.now()
+    for kind in (Product, Customer, Order, StockMovement):
+        kind._base_manager.update(created_at=moment)
+        if kind is not StockMovement:
+            kind._base_manager.update(updated_at=moment)
+    outbox.publish(())
+    return {
+        "order_id": orders[0].pk,
+        "product_id": products[0].pk,
+        "customer_id": customers[0].pk,
+    }
+
+
+def read(api: Api, path: str, sort: str | None, **query: Any) -> Answer:
+    return api.get(path, **(query | ({"sort": sort} if sort else {})))
+
+
+def key(row: dict[str, Any]) -> Any:
+    return row.get("id", row.get("seq"))
+
+
+@pytest.mark.parametrize(("path", "sorts"), LISTS)
+def test_cursors_and_pages_walk_each_list_in_each_order_once(
+    api: Api, ids: dict[str, int], path: str, sorts: list[str | None], subtests: pytest.Subtests
+) -> None:
+    path = path.format(**ids)
+    for sort in sorts:
+        whole = [key(row) for row in read(api, path, sort, limit=100).body["items"]]
+        assert len(set(whole)) == len(whole)
+        for limit in (1, 3, len(whole) or 1):
+            with subtests.test(sort=sort, limit=limit):
+                by_cursor: list[Any] = []
+                cursor: dict[str, str] = {}
+                while True:
+                    page = read(api, path, sort, limit=limit, **cursor).body
+                    by_cursor += [key(row) for row in page["items"]]
+                    if page["next_cursor"] is None:
+                        break
+                    cursor = {"cursor": page["next_cursor"]}
+                by_page: list[Any] = []
+                for number in range(1, len(whole) + 2):
+                    body = read(api, path, sort, limit=limit, page=number).body
+                    assert (body["page"], body["count"]) == (number, len(whole))
+                    by_page += [key(row) for row in body["items"]]
+                assert by_cursor == whole
+                assert by_page == whole
+
+
+ODD: Final = [
+    None, True, 0, -1, 1.5, 2**63 - 1, 2**63, -(2**70), 1e400, "", "x", "x" * 1000, "\x00", "\U0010ffff",
+    "NaN", "Infinity", "-1", "1E+400", "0.001", "99999999999999999999", [], {}, [1], {"a": 1},
+    "0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
+    "2026-11-23", "2026-11-23T00:00:00", "2026-02-30T00:00:00Z", "10:00",
+]  # fmt: skip
+
+
+def made_up(*parts: Any) -> str:
+    text = json.dumps(list(parts)).replace("Infinity", "1e999")
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(("path", "sorts"), LISTS)
+def test_a_made_up_cursor_is_refused_by_name_or_harmless(
+    api: Api, ids: dict[str, int], path: str, sorts: list[str | None], subtests: pytest.Subtests
+) -> None:
+    path = path.format(**ids)
+    for sort in sorts:
+        genuine = read(api, path, sort, limit=1).body["next_cursor"]
+        parts = json.loads(base64.urlsafe_b64decode(genuine + "=="))
+        tries = [made_up(parts[0], odd, parts[2]) for odd in ODD]
+        tries += [made_up(parts[0], parts[1], odd) for odd in ODD]
+        tries += [made_up(odd, *parts[1:]) for odd in ODD]
+        tries += [made_up(*parts, 1), made_up(*parts[:2]), made_up(), "=", "é", genuine + "A"]
+        for cursor in tries:
+            with subtests.test(sort=sort, cursor=cursor[:60]):
+                answer = read(api, path, sort, cursor=cursor)
+                assert answer.status in {200, 422}, answer.body
+                if answer.status == 422:
+                    assert [it["pointer"] for it in answer.body["errors"]] == ["cursor"]
+
+
+def test_a_cursor_of_another_sort_or_list_is_refused(api: Api, ids: dict[str, int]) -> None:
+    cursor = api.get("/products", sort="price", limit=1).body["next_cursor"]
+    for path, sort in (("/products", "name"), ("/products", "-price"), ("/orders", "created_at")):
+        answer = api.get(path, sort=sort, cursor=cursor)
+        assert [it["code"] for it in answer.body["errors"]] == ["invalid_cursor"]
