@@ -7,12 +7,14 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import ShowsRefusals
+from erp_site.core import gtin
 from erp_site.core.fields import MoneyField, WholeField
 
 from .models import StockMovement
 from .services import LARGEST_STOCK
 
 Reason = StockMovement.Reason
+SHORTEST_GTIN: Final = 8
 LARGEST_THRESHOLD: Final = 2**31 - 1
 
 
@@ -50,6 +52,8 @@ class ProductForm(ShowsRefusals):
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
+    field_order = ("name", "sku", "gtin", "price", "low_stock_threshold", "description")
+
 
 class NewProductForm(ProductForm):
     """A product that is not there yet, with what lies on the shelf."""
@@ -57,7 +61,7 @@ class NewProductForm(ProductForm):
     on_hand = WholeField(
         label=_("On hand"), required=False, min_value=0, max_value=LARGEST_STOCK, initial=0
     )
-    field_order = ("sku", "name", "price", "on_hand", "low_stock_threshold", "gtin", "description")
+    field_order = ("name", "sku", "gtin", "price", "on_hand", "low_stock_threshold", "description")
 
     def clean_on_hand(self) -> int:
         return self.cleaned_data["on_hand"] or 0
@@ -91,6 +95,14 @@ class AdjustForm(ShowsRefusals):
     )
     expected = forms.IntegerField(min_value=0, max_value=LARGEST_STOCK, widget=forms.HiddenInput)
     idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,200}$", widget=forms.HiddenInput)
+
+    def clean_quantity(self) -> int:
+        """A scan that landed in the wrong field is no quantity."""
+        text = self.data.get("quantity", "").strip()
+        if len(text) >= SHORTEST_GTIN and gtin.is_valid(text):
+            raise forms.ValidationError(_("This is a barcode, not a quantity."))
+        quantity: int = self.cleaned_data["quantity"]
+        return quantity
 
     def clean(self) -> dict[str, Any]:
         typed = self.cleaned_data
