@@ -1,0 +1,298 @@
+"""The pages of customers."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from catalog.models import Product
+from customers.models import Customer
+from customers.services import update_customer
+from erp_site.core import taxid
+from orders.models import Order
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+Make = Callable[..., Customer]
+NEW = {
+    "name": "Padaria Três Irmãos Ltda",
+    "cpf_cnpj": "12.abc.345/01de-35",
+    "email": "Compras@padaria.example",
+    "phone": "",
+    "address": "",
+}
+
+
+@pytest.fixture
+def desk_of() -> Callable[[User], Client]:
+    """A browser of this person, in English."""
+
+    def make(user: User) -> Client:
+        User.objects.filter(pk=user.pk).update(language="en")
+        client = Client()
+        client.force_login(user, backend="accounts.backends.RoleBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
+    return desk_of(manager)
+
+
+def text_of(response: Any) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def names(response: Any) -> list[str]:
+    return [customer.name for customer in response.context["listing"].rows]
+
+
+class TestList:
+    def test_it_finds_sorts_and_filters(self, desk: Client, make_customer: Make) -> None:
+        make_customer("Ana", cpf_cnpj="12ABC34501DE35")
+        make_customer("Bia", is_active=False)
+        assert names(desk.get("/customers/")) == ["Ana", "Bia"]
+        assert names(desk.get("/customers/?sort=-name")) == ["Bia", "Ana"]
+        assert names(desk.get("/customers/?is_active=false")) == ["Bia"]
+        assert names(desk.get("/customers/?search=12.ABC")) == ["Ana"]
+        tabs = desk.get("/customers/?is_active=false").context["tabs"]
+        assert [tab["is_here"] for tab in tabs] == [False, False, True]
+
+    def test_htmx_gets_the_results_alone(self, desk: Client, customer: Customer) -> None:
+        answer = desk.get("/customers/", headers=HTMX).content.decode().strip()
+        assert answer.startswith('<div id="results"')
+
+    def test_an_empty_list_says_what_to_do(self, desk: Client) -> None:
+        shown = text_of(desk.get("/customers/"))
+        assert "The first one takes a name, a CPF or CNPJ and an e-mail." in shown
+        assert "No customer fits these filters" in text_of(desk.get("/customers/?search=x"))
+
+    def test_tax_ids_are_whole_for_operators_and_masked_for_viewers(
+        self,
+        desk_of: Callable[[User], Client],
+        operator: User,
+        viewer: User,
+        customer: Customer,
+    ) -> None:
+        whole = taxid.formatted(customer.cpf_cnpj)
+        masked = taxid.formatted(taxid.masked(customer.cpf_cnpj))
+        for path in ("/customers/", f"/customers/{customer.pk}"):
+            for person, shown, hidden in ((operator, whole, masked), (viewer, masked, whole)):
+                page = desk_of(person).get(path).content.decode()
+                assert (shown in page, hidden in page) == (True, False)
+
+    @pytest.mark.parametrize("path", ["/customers/", "/customers/{}"])
+    def test_three_rows_cost_as_many_statements_as_one(
+        self,
+        desk: Client,
+        customer: Customer,
+        make_customer: Make,
+        product: Product,
+        place: Callable[..., Order],
+        path: str,
+    ) -> None:
+        path = path.format(customer.pk)
+        place((product, 1))
+        desk.get(path)
+        counts = []
+        for _ in range(2):
+            with CaptureQueriesContext(connection) as queries:
+                assert desk.get(path).status_code == 200
+            counts.append(len(queries))
+            for _more in range(2):
+                make_customer()
+                place((product, 1))
+        assert counts[0] == counts[1]
+
+
+class TestDetail:
+    def test_it_shows_the_latest_orders_and_what_they_come_to(
+        self,
+        desk: Client,
+        customer: Customer,
+        product: Product,
+        place: Callable[..., Order],
+        manager: User,
+    ) -> None:
+        from orders.services import change_status
+        from orders.states import OrderStatus
+
+        first, second = place((product, 1)), place((product, 2))
+        change_status(actor=manager, order_id=first.pk, to=OrderStatus.CANCELLED)
+        (section,) = desk.get(f"/customers/{customer.pk}").context["sections"]
+        assert [order.pk for order in section.data["latest"]] == [second.pk, first.pk]
+        figures = {name: section.data[name] for name in ("count", "open", "total")}
+        assert figures == {"count": 2, "open": 1, "total": second.total}
+
+    def test_a_missing_customer_is_404(self, desk: Client) -> None:
+        assert desk.get("/customers/99").status_code == 404
+
+
+class TestForm:
+    def test_a_customer_is_added(self, desk: Client) -> None:
+        response = desk.post("/customers/new", NEW)
+        customer = Customer.objects.get()
+        assert (response.status_code, response["Location"]) == (302, f"/customers/{customer.pk}")
+        assert (customer.cpf_cnpj, customer.email) == ("12ABC34501DE35", "compras@padaria.example")
+
+    def test_who_came_from_an_order_goes_back_with_the_customer_chosen(self, desk: Client) -> None:
+        page = desk.get("/customers/new?next=/orders/new").content.decode()
+        assert '<input type="hidden" name="next" value="/orders/new">' in page
+        where = desk.post("/customers/new", {**NEW, "next": "/orders/new"})["Location"]
+        assert where == f"/orders/new?customer={Customer.objects.get().pk}"
+
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "orders/new",
+            "javascript:x",
+        ],
+    )
+    def test_nobody_is_sent_to_another_site(self, desk: Client, elsewhere: str) -> None:
+        where = desk.post("/customers/new", {**NEW, "next": elsewhere})["Location"]
+        assert where == f"/customers/{Customer.objects.get().pk}"
+
+    def test_a_refused_form_says_where_and_keeps_what_was_typed(
+        self, desk: Client, customer: Customer
+    ) -> None:
+        for tax_id, message in (
+            ("123", "Not a valid CPF or CNPJ."),
+            (customer.cpf_cnpj, "Another customer has this CPF or CNPJ."),
+        ):
+            response = desk.post("/customers/new", {**NEW, "cpf_cnpj": tax_id})
+            assert response.status_code == 422
+            form = response.context["form"]
+            assert form.errors == {"cpf_cnpj": [message]}
+            assert form["name"].value() == NEW["name"]
+        assert list(Customer.objects.all()) == [customer]
+
+    def test_the_tax_id_is_shown_with_its_punctuation(
+        self, desk: Client, make_customer: Make
+    ) -> None:
+        customer = make_customer(cpf_cnpj="12ABC34501DE35")
+        page = desk.get(f"/customers/{customer.pk}/edit").content.decode()
+        assert 'value="12.ABC.345/01DE-35"' in page
+
+    @pytest.mark.parametrize(
+        ("typed", "state"),
+        [
+            ("", ""),
+            ("123.456", "short"),
+            ("11144477735", "right"),
+            ("111.444.777-36", "short"),
+            ("12.abc.345/01de-35", "right"),
+            ("12ABC34501DE36", "wrong"),
+            ("12ABC34501DE355", "wrong"),
+        ],
+    )
+    def test_a_tax_id_is_checked_as_it_is_typed(self, desk: Client, typed: str, state: str) -> None:
+        response = desk.post("/customers/check", {"cpf_cnpj": typed}, headers=HTMX)
+        assert response.context["state"] == state
+        assert response.content.decode().strip().startswith('<div id="tax-id-check"')
+
+    def test_a_taken_tax_id_is_named_unless_it_is_ones_own(
+        self, desk: Client, customer: Customer
+    ) -> None:
+        body = {"cpf_cnpj": customer.cpf_cnpj}
+        assert desk.post("/customers/check", body).context["state"] == "taken"
+        own = {**body, "customer": customer.pk}
+        assert desk.post("/customers/check", own).context["state"] == "right"
+
+    def test_an_edit_that_changes_nothing_makes_no_version(
+        self, desk: Client, customer: Customer
+    ) -> None:
+        form = desk.get(f"/customers/{customer.pk}/edit").context["form"]
+        typed = {bound.name: bound.value() or "" for bound in form}
+        path = f"/customers/{customer.pk}/edit"
+        assert desk.post(path, typed)["Location"] == f"/customers/{customer.pk}"
+        customer.refresh_from_db()
+        assert customer.version == 1
+
+    def test_a_stale_edit_says_who_changed_what_keeps_the_typing_and_can_be_saved_knowingly(
+        self, desk: Client, admin: User, customer: Customer
+    ) -> None:
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100")
+        path = f"/customers/{customer.pk}/edit"
+        form = desk.get(path).context["form"]
+        typed = {bound.name: bound.value() or "" for bound in form}
+        response = desk.post(path, {**typed, "phone": "11 5555-0200", "version": "1"})
+        assert response.status_code == 409
+        overtaken = response.context["overtaken"]
+        assert overtaken.who == admin
+        assert [(it.now, it.typed) for it in overtaken.differences] == [
+            ("11 5555-0100", "11 5555-0200")
+        ]
+        again = {bound.name: bound.value() or "" for bound in response.context["form"]}
+        assert desk.post(path, again).status_code == 302
+        customer.refresh_from_db()
+        assert customer.phone == "11 5555-0200"
+
+    def test_a_customer_is_deactivated_and_the_message_undoes_it(
+        self, desk: Client, customer: Customer
+    ) -> None:
+        path = f"/customers/{customer.pk}/activity"
+        page = desk.post(path, {"is_active": "false"}, follow=True).content.decode()
+        customer.refresh_from_db()
+        assert not customer.is_active
+        undo = rf'<form method="post" action="{path}">.*?name="is_active" value="true"'
+        assert re.search(undo, page, re.DOTALL)
+        assert desk.post(path, {"is_active": "maybe"}).status_code == 400
+
+    def test_a_customer_is_deleted_only_without_open_orders(
+        self, desk: Client, customer: Customer, product: Product, place: Callable[..., Order]
+    ) -> None:
+        order = place((product, 1))
+        refused = desk.post(f"/customers/{customer.pk}/delete")
+        assert refused.status_code == 409
+        assert refused.context["problem"] == f"{customer.name} has open orders."
+        Order.objects.filter(pk=order.pk).update(status="delivered")
+        assert desk.post(f"/customers/{customer.pk}/delete")["Location"] == "/customers/"
+        assert Customer.objects.count() == 0
+
+
+class TestRoles:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/customers/new",
+            "/customers/check",
+            "/customers/{}/edit",
+            "/customers/{}/activity",
+            "/customers/{}/delete",
+        ],
+    )
+    @pytest.mark.parametrize("role", ["viewer", "operator"])
+    def test_who_only_reads_is_refused_by_every_form(
+        self,
+        desk_of: Callable[[User], Client],
+        make_user: Callable[..., User],
+        customer: Customer,
+        role: str,
+        path: str,
+    ) -> None:
+        client = desk_of(make_user(role))
+        body = {**NEW, "is_active": "false"}
+        assert client.post(path.format(customer.pk), body).status_code == 403
+        assert client.post(path.format(customer.pk), body, headers=HTMX).status_code == 403
+        customer.refresh_from_db()
+        assert (customer.version, customer.deleted_at) == (1, None)
+        assert Customer.objects.count() == 1
+
+    def test_a_viewer_sees_no_button_that_would_be_refused(
+        self, desk_of: Callable[[User], Client], viewer: User, customer: Customer
+    ) -> None:
+        client = desk_of(viewer)
+        for path in ("/customers/", f"/customers/{customer.pk}"):
+            page = client.get(path).content.decode()
+            main = page[page.index("<main") : page.index("</main>")]
+            assert re.findall(r'<form method="post"|href="/customers/new', main) == []
