@@ -1,5 +1,6 @@
 """What people type about products and their stock. Shape only: what may be is the services' to say."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
@@ -52,7 +53,14 @@ class ProductForm(ShowsRefusals):
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
-    field_order = ("name", "sku", "gtin", "price", "low_stock_threshold", "description")
+    field_order: Sequence[str] = (
+        "name",
+        "sku",
+        "gtin",
+        "price",
+        "low_stock_threshold",
+        "description",
+    )
 
 
 class NewProductForm(ProductForm):
