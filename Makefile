@@ -54,7 +54,7 @@ faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on 
 	@DATABASE_URL=$(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL)) $(PY) -m pytest -m load e2e/faults $(ARGS)
 
 fuzz: .venv/.dev $(MYSQL) ## Send every API operation thousands of odd requests, as each role
-	@FUZZ_EXAMPLES=$(or $(value FUZZ_EXAMPLES),1000) $(PY) -m pytest -m fuzz -n 0 $(ARGS)
+	@FUZZ_EXAMPLES=$(or $(value FUZZ_EXAMPLES),200) $(PY) -m pytest -m fuzz -n 0 $(ARGS)
 
 lint: .venv/.dev ## Check style, imports and templates
 	@.venv/bin/ruff check

@@ -58,6 +58,7 @@ class World:
             self.headers["Authorization"] = f"Bearer {pair['access_token']}"
             known = known | {"refresh_token": [pair["refresh_token"]]}
         known = known | {"X-CSRFToken": [csrf]}
+        self.before = record_counts()
         #: The document as it is, for what it refuses; and with the values that exist here made likely.
         self.strict = operations(DOCUMENT)
         self.likely = operations(with_known(DOCUMENT, known))
@@ -66,10 +67,9 @@ class World:
         """Send it, hold the answer against the document, and undo what it did."""
         savepoint = transaction.savepoint_create()
         try:
-            before = record_counts()
             response = case.call(headers=self.headers)
             if response.status_code >= 400:
-                assert record_counts() == before, "a refused request changed something"
+                assert record_counts() == self.before, "a refused request changed something"
             case.validate_response(response, checks=CHECKED)
         finally:
             transaction.savepoint_rollback(savepoint)
@@ -203,7 +203,7 @@ def test_every_answer_at_the_edges_is_in_the_document(
 def test_every_answer_to_many_requests_is_in_the_document(
     world: World, subtests: pytest.Subtests
 ) -> None:
-    examples = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
+    examples = int(os.environ.get("FUZZ_EXAMPLES", "200"))
     if world.role is None:
         examples = max(1, examples // 10)  # most of it is one and the same 401
     for name in world.strict:
