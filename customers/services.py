@@ -135,6 +135,30 @@ def delete_customer(*, actor: "User", customer_id: int) -> None:
     customer_deleted.send(sender=Customer, customer=customer, actor=actor)
 
 
+@retrying_atomic
+def upsert_customer(*, actor: "User", cpf_cnpj: str, **given: Any) -> str:
+    """One row of a file: change the living customer with this CPF or CNPJ, or create it.
+
+    Answers "created", "updated" or "unchanged". Raises what creating and changing raise.
+    """
+    customer = Customer.objects.filter(cpf_cnpj=taxid.normalise(cpf_cnpj)).first()
+    if customer is None:
+        refuse(
+            [
+                FieldError(
+                    pointer=f"/{field}", code="missing", detail=_("A new customer needs this.")
+                )
+                for field in ("name", "email")
+                if field not in given
+            ]
+        )
+        create_customer(actor=actor, cpf_cnpj=cpf_cnpj, **given)
+        return "created"
+    version = customer.version
+    changed = update_customer(actor=actor, customer_id=customer.pk, **given)
+    return "unchanged" if changed.version == version else "updated"
+
+
 def _require(actor: "User") -> None:
     if not actor.has_perm(Permission.CHANGE_CUSTOMERS):
         raise Denied(_("Your role may not change customers."))

@@ -385,6 +385,7 @@ SECURE_CSP = {
     "frame-ancestors": [CSP.NONE],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; also the API's largest body (413 beyond)
+FILE_UPLOAD_HANDLERS = ["erp_site.core.uploads.LimitedUploadHandler"]  # never a file on the disk
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.RoleBackend"]
@@ -413,7 +414,12 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # whoever types an address makes no mail to strangers
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = (
-    {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "signup": "20/m/ip", "machine_token": "30/m/ip"}
+    {
+        "login": "30/m/ip",
+        "login_failed": "10/m/ip,5/300s/key",
+        "signup": "20/m/ip",
+        "machine_token": "30/m/ip",
+    }
     if env.RATE_LIMIT != "off"
     else False
 )

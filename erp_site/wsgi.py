@@ -1,6 +1,7 @@
 """The door for a WSGI server.
 
-Import it only in a process that serves: with RELAY=thread the import starts the thread that relays events.
+Import it only in a process that serves: with RELAY=thread the import starts the threads that relay events
+and work on imports.
 """
 
 import os
@@ -13,6 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "erp_site.settings")
 application = get_wsgi_application()
 
 if settings.RELAY == "thread":
-    from erp_site.core.outbox import start_thread  # models can be imported only now
+    from erp_site.core import imports, outbox  # models can be imported only now
 
-    start_thread()
+    outbox.start_thread()
+    imports.start_thread()

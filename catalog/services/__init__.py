@@ -1,7 +1,7 @@
 """What can be done to products and their stock."""
 
 from .low_stock import note_low_stock
-from .products import ProductInUse, create_product, delete_product, update_product
+from .products import ProductInUse, create_product, delete_product, update_product, upsert_product
 from .stock import (
     LARGEST_STOCK,
     Delta,
@@ -10,6 +10,7 @@ from .stock import (
     StockChange,
     StockChanged,
     adjust_stock,
+    count_stock,
     insufficient,
     move_stock,
     shortage,
@@ -25,6 +26,7 @@ __all__ = [
     "StockChange",
     "StockChanged",
     "adjust_stock",
+    "count_stock",
     "create_product",
     "delete_product",
     "insufficient",
@@ -33,4 +35,5 @@ __all__ = [
     "shortage",
     "undo_adjustment",
     "update_product",
+    "upsert_product",
 ]

@@ -169,6 +169,31 @@ def delete_product(*, actor: "User", product_id: int) -> None:
     product_deleted.send(sender=Product, product=product, actor=actor)
 
 
+@retrying_atomic
+def upsert_product(*, actor: "User", sku: str, **given: Any) -> str:
+    """One row of a file: change the living product with this SKU, or create it. Opening stock is for new ones only.
+
+    Answers "created", "updated" or "unchanged". Raises what creating and changing raise.
+    """
+    product = Product.objects.filter(sku=_STORED["sku"](sku)).first()
+    if product is None:
+        refuse(
+            [
+                FieldError(
+                    pointer=f"/{field}", code="missing", detail=_("A new product needs this.")
+                )
+                for field in ("name", "price")
+                if field not in given
+            ]
+        )
+        create_product(actor=actor, sku=sku, **given)
+        return "created"
+    given.pop("on_hand", None)
+    version = product.version
+    changed = update_product(actor=actor, product_id=product.pk, sku=sku, **given)
+    return "unchanged" if changed.version == version else "updated"
+
+
 def _require(actor: "User") -> None:
     if not actor.has_perm(Permission.CHANGE_PRODUCTS):
         raise Denied(_("Your role may not change products."))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from catalog.models import Product, StockLevel, StockMovement, Warehouse, available, is_low
+from catalog.queries import find_by_codes
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
@@ -232,8 +233,7 @@ def adjust_stock(
         Denied, NotFound, InsufficientStock (below what is reserved), StockChanged (another figure than
         expected), IdempotencyKeyReused, Invalid.
     """
-    if not actor.has_perm(Permission.ADJUST_STOCK):
-        raise Denied(_("Your role may not adjust stock."))
+    _require(actor)
     key_hash, fingerprint = None, ""
     if idempotency_key is not None:
         key_hash = idempotency.key_hash(actor.pk, ADJUST, idempotency_key)
@@ -309,6 +309,46 @@ def undo_adjustment(*, actor: "User", idempotency_key: str) -> Product:
         # The key of the undoing follows from that of the deed, so that a second click finds it used.
         idempotency_key=f"undo-{key_hash}",
     )
+
+
+@retrying_atomic
+def count_stock(
+    *, actor: "User", code: str, counted: int, expected: int | None = None, note: str = ""
+) -> str:
+    """One row of a stocktaking: what was counted of the product with this SKU or GTIN, in whole pieces.
+
+    With `expected`, only if that many are on hand now. Answers "updated", or "unchanged" if the count was right.
+
+    Raises:
+        Denied, NotFound, InsufficientStock, StockChanged, Invalid: as adjust_stock.
+    """
+    product = find_by_codes([code]).get(code.strip().upper())
+    if product is None:
+        raise Invalid.field("/code", "not_found", _("There is no product with this SKU or GTIN."))
+    # Without this lock a sale between reading and counting would be counted away.
+    level = StockLevel.objects.select_for_update().get(
+        product_id=product.pk,
+        warehouse_id=Warehouse.objects.filter(is_default=True).values("pk")[:1],
+    )
+    if counted < 0:
+        raise Invalid.field("/counted", "negative", _("A count cannot be negative."))
+    if counted == level.on_hand and expected in {None, level.on_hand}:
+        _require(actor)
+        return "unchanged"
+    adjust_stock(
+        actor=actor,
+        product_id=product.pk,
+        reason=Reason.COUNTED,
+        on_hand=counted,
+        expected_on_hand=level.on_hand if expected is None else expected,
+        note=note,
+    )
+    return "updated"
+
+
+def _require(actor: "User") -> None:
+    if not actor.has_perm(Permission.ADJUST_STOCK):
+        raise Denied(_("Your role may not adjust stock."))
 
 
 def _living_product(product_id: int) -> Product:

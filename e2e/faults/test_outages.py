@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from e2e.faults.conftest import assert_sound
-from e2e.faults.desk import administrator
+from e2e.faults.desk import TIMEOUT, administrator
 from e2e.faults.trade import Trade, open_trade
 from e2e.server import MariaDB, Site
 
@@ -81,3 +81,26 @@ def test_a_database_that_hangs_for_seconds_loses_nothing(
             trade.wait_for(1, seconds=RECOVERED_WITHIN)
     trade.assert_exact()
     report(f"3 x 5 s; {trade}")
+
+
+def test_a_database_that_hangs_for_long_is_503_and_not_waited_for(
+    database: MariaDB, trade: Trade, report: Callable[[str], None]
+) -> None:
+    """As when its host vanishes from the network without a word: nothing closes the connections."""
+    with trade.going_on():
+        trade.wait_for(50, seconds=60)
+        database.hang()
+        began = time.monotonic()
+        try:
+            while not trade.weather.happened["503"]:
+                assert time.monotonic() - began < TIMEOUT, "no client is told anything"
+                time.sleep(0.1)
+            told = time.monotonic() - began
+            time.sleep(10)
+        finally:
+            database.resume()
+        # Transactions of connections that were given up end first: their commands lie in the sockets.
+        trade.wait_for(50, seconds=30)
+    assert trade.weather.happened["cut off"] == 0
+    trade.assert_exact()
+    report(f"first 503 after {told:.1f} s; {trade}")

@@ -128,6 +128,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["position", "id"], name="event_unpublished"),
             models.Index(fields=["type", "position"], name="event_type_position"),
+            models.Index(fields=["created_at", "id"], name="event_by_time"),
         ]
 
     def __str__(self) -> str:
@@ -179,3 +180,86 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer} <- {self.event_id} ({self.state})"
+
+
+class ImportJob(models.Model):
+    """A file that somebody sent to be imported, and how far it has got. Written by `imports` alone."""
+
+    class State(models.TextChoices):
+        MAPPING = "mapping", _("Choose the columns")
+        CHECKING = "checking", _("Checking")
+        CHECKED = "checked", _("Checked")
+        APPLYING = "applying", _("Importing")
+        DONE = "done", _("Imported")
+        STOPPED = "stopped", _("Stopped")
+
+    kind = models.CharField(max_length=16)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=16, choices=State, default=State.MAPPING)
+    file_name = models.CharField(max_length=255)
+    header = models.JSONField(default=list)
+    sample = models.JSONField(default=list)
+    columns = models.JSONField(default=dict)
+    """Which column of the file, from 0, holds each field."""
+    decimal_mark = models.CharField(max_length=1)
+    total = models.PositiveIntegerField()
+    position = models.PositiveIntegerField(default=0)
+    """How many rows the present pass has done."""
+    created = models.PositiveIntegerField(default=0)
+    updated = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    lease = models.CharField(max_length=32, blank=True)
+    leased_until = models.DateTimeField(null=True, default=None)
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, default=None)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["state", "id"], name="import_by_state"),
+            models.Index(fields=["owner", "id"], name="import_by_owner"),
+            models.Index(fields=["created_at"], name="import_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file_name} ({self.state})"
+
+
+class ImportFile(models.Model):
+    """What was sent, byte by byte: in the database, where every process finds it."""
+
+    job = models.OneToOneField(
+        ImportJob, on_delete=models.CASCADE, primary_key=True, related_name="file"
+    )
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"file of import {self.job_id}"
+
+
+class ImportRow(models.Model):
+    """What the present pass of an import made of one row."""
+
+    class Outcome(models.TextChoices):
+        CREATED = "created", _("Created")
+        UPDATED = "updated", _("Updated")
+        UNCHANGED = "unchanged", _("Unchanged")
+        FAILED = "failed", _("Not imported")
+
+    job = models.ForeignKey(
+        ImportJob, on_delete=models.CASCADE, related_name="rows", db_index=False
+    )
+    number = models.PositiveIntegerField()
+    """As a spreadsheet counts: the row below the header is usually 2."""
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    problems = models.JSONField(default=list)
+    """Each as {column, value, message}, in the words of the person who imports."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "number"], name="import_row_once"),
+        ]
+        indexes = [models.Index(fields=["job", "outcome", "number"], name="import_row_by_outcome")]
+
+    def __str__(self) -> str:
+        return f"row {self.number}: {self.outcome}"

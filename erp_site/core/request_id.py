@@ -1,7 +1,8 @@
 """One id for one request: on the answer, in every log line, on history, movements and events."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import structlog
@@ -16,6 +17,17 @@ _current: ContextVar[str] = ContextVar("request_id", default="")
 def current() -> str:
     """The id of the request being served; empty outside a request."""
     return _current.get()
+
+
+@contextmanager
+def working_as(name: str) -> Iterator[None]:
+    """Inside this block, outside any request, what is written carries `name` as its request id."""
+    token = _current.set(name)
+    try:
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            yield
+    finally:
+        _current.reset(token)
 
 
 class RequestIDMiddleware:

@@ -259,6 +259,6 @@ class Page[T](BaseModel):
     next_cursor: str | None = Field(description="Null at the end")
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """OrderPage, for documents and the clients made from them."""
         return re.sub(r"(Out|Row)$", "", params[0].__name__) + "Page"

@@ -107,7 +107,7 @@ class TestQuery:
     def test_lists_refuse_wrong_pages_by_name(
         self, bearer: Api, ids: dict[str, int], name: str, subtests: pytest.Subtests
     ) -> None:
-        for query, pointer in (
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"limit": "0"}, "limit"),
             ({"limit": "101"}, "limit"),
             ({"limit": "-1"}, "limit"),
@@ -122,7 +122,8 @@ class TestQuery:
             ({"cursor": ""}, "cursor"),
             ({"cursor": "\x00"}, "cursor"),
             ({"sort": "secret"}, "sort"),
-        ):
+        ]
+        for query, pointer in wrong:
             with subtests.test(query=query):
                 answer = bearer("get", OPERATIONS[name][1].format(**ids), **query)
                 assert (answer.status, answer.headers["Content-Type"]) == (422, PROBLEM)

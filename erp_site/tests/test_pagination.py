@@ -54,8 +54,8 @@ def ids(admin: User, make_user: Any, make_product: Any, make_customer: Any, plac
     moment = timezone.now()
     for kind in (Product, Customer, Order, StockMovement):
         kind._base_manager.update(created_at=moment)
-        if kind is not StockMovement:
-            kind._base_manager.update(updated_at=moment)
+    for kind in (Product, Customer, Order):
+        kind._base_manager.update(updated_at=moment)
     outbox.publish(())
     return {
         "order_id": orders[0].pk,

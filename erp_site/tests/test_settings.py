@@ -32,7 +32,11 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def production(**given: Any) -> Environment:
-    good = {"PRODUCTION": True, "ALLOWED_HOSTS": "orders.example.com", "SECRET_KEY": GOOD_SECRET}
+    good: dict[str, Any] = {
+        "PRODUCTION": True,
+        "ALLOWED_HOSTS": "orders.example.com",
+        "SECRET_KEY": GOOD_SECRET,
+    }
     return Environment(_env_file=None, **(good | given))
 
 

@@ -26,6 +26,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from erp_site.core.database import limit_silence
+
 if TYPE_CHECKING:
     from django.core.handlers.wsgi import WSGIHandler
 
@@ -230,6 +232,7 @@ def server() -> Server:
 def application_of_a_worker() -> "WSGIHandler":
     """What a worker process runs: the site, and a watch on the parent that nothing else would stop it with."""
     threading.Thread(target=stop_with_parent, name="stop-with-parent", daemon=True).start()
+    limit_silence()
     from erp_site.wsgi import application  # noqa: PLC0415 -- importing it starts the relay, which belongs to a worker
 
     return application

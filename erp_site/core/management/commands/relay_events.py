@@ -1,4 +1,4 @@
-"""`manage.py relay_events`: one relay process; any number may run side by side."""
+"""`manage.py relay_events`: one relay process, which works on imports too; any number may run side by side."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
 
-from erp_site.core import outbox
+from erp_site.core import imports, outbox
 
 log = structlog.get_logger(__name__)
 
@@ -34,5 +34,11 @@ class Command(BaseCommand):
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, end)
         log.info("relay_started", once=once)
-        outbox.run(stop, once=once)
+        if once:
+            outbox.run(stop, once=True)
+            imports.run(stop, once=True)
+        else:
+            end_imports = imports.start_thread()
+            outbox.run(stop)
+            end_imports()
         log.info("relay_stopped")

@@ -1,0 +1,90 @@
+"""Every list as a file: the rows that the list's address shows, all pages of them, streamed."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import translation
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts.auth import SignedIn
+from erp_site.core import clock
+from erp_site.core.errors import Denied, Invalid, NotFound
+from erp_site.core.filtering import apply
+from erp_site.core.pagination import capped_count, in_chunks
+from erp_site.core.tabular import (
+    CHUNK,
+    CSV_TYPE,
+    XLSX_ROWS,
+    XLSX_TYPE,
+    Encoding,
+    csv_lines,
+    xlsx_file,
+)
+
+from .sheets import EXPORTS, Rows
+
+MOST_SELECTED: Final = 500
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def export(request: SignedIn, name: str, kind: str) -> HttpResponseBase:
+    """The list `name` as `kind` (csv, xlsx), filtered and sorted like the page with this query; POST: the `ids` alone.
+
+    CSV is UTF-8, or Windows-1252 with `encoding=cp1252`.
+    """
+    sheet = EXPORTS.get(name)
+    if sheet is None or kind not in {"csv", "xlsx"}:
+        raise NotFound(_("There is no such list."))
+    if not request.user.has_perm(sheet.permission):
+        raise Denied(_("Your role does not allow this."), permission=sheet.permission)
+    found = sheet.queryset()
+    if request.method == "POST":
+        ids = [
+            int(i)
+            for i in request.POST.getlist("ids")
+            if i.isascii() and i.isdigit() and len(i) < 19
+        ]
+        if not ids or len(ids) > MOST_SELECTED:
+            raise Invalid(_("Select between 1 and %(most)s rows.") % {"most": MOST_SELECTED})
+        found = found.filter(pk__in=ids)
+    else:
+        found = apply(sheet.filterset, request.GET, found, request=request)
+    sort = request.GET.get("sort", sheet.default)
+    if sort.removeprefix("-") not in sheet.sorts:
+        sort = sheet.default
+    column = ("-" if sort.startswith("-") else "") + sheet.sorts[sort.removeprefix("-")]
+    if kind == "xlsx" and capped_count(found)[1] and found[: XLSX_ROWS + 1].count() > XLSX_ROWS:
+        raise Invalid(_("XLSX ends at a million rows. Filter the list, or take CSV."))
+
+    def rows() -> Rows:
+        for records in in_chunks(found, column, size=CHUNK):
+            yield from sheet.rows(records, request.user)
+
+    # The answer is written after the middleware has gone, and the user's language with it.
+    language = translation.get_language() or "en"
+    header = [str(label) for label in sheet.header]
+    file_name = f"{slugify(str(sheet.label))}-{clock.today():%Y-%m-%d}.{kind}"
+    if kind == "xlsx":
+        book = xlsx_file(header, rows(), title=str(sheet.label))
+        return FileResponse(book, as_attachment=True, filename=file_name, content_type=XLSX_TYPE)
+    encoding = Encoding.WINDOWS if request.GET.get("encoding") == "cp1252" else Encoding.UTF8
+    pieces = csv_lines(header, rows(), encoding=encoding)
+    charset = "utf-8" if encoding is Encoding.UTF8 else "windows-1252"
+    return StreamingHttpResponse(
+        in_language(pieces, language),
+        content_type=f"{CSV_TYPE}{charset}",
+        headers={"Content-Disposition": f'attachment; filename="{file_name}"'},
+    )
+
+
+def in_language(pieces: Iterator[bytes], language: str) -> Iterator[bytes]:
+    """The pieces, each made in this language, without holding the thread's between two of them."""
+    while True:
+        with translation.override(language):
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece

@@ -1,0 +1,235 @@
+"""The product's files, both ways: which columns every exported list has, and which columns can be imported."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import django_filters
+from django.db.models import Model, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts import queries as account_queries
+from accounts.filters import UserFilter
+from accounts.models import User
+from accounts.roles import Permission
+from catalog import queries as catalog_queries
+from catalog import services as catalog_services
+from catalog.filters import ProductFilter
+from catalog.models import Product
+from customers import queries as customer_queries
+from customers import services as customer_services
+from customers.filters import CustomerFilter
+from customers.models import Customer
+from erp_site.activity import EventFilter, entries, events
+from erp_site.core import taxid
+from erp_site.core.imports import Field, Kind
+from erp_site.core.models import Event
+from erp_site.core.tabular import (
+    Cell,
+    as_amount,
+    as_flag,
+    as_tax_id,
+    as_whole,
+    as_words,
+)
+from orders import queries as order_queries
+from orders.filters import OrderFilter
+from orders.models import Order
+
+type Rows = Iterator[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Export[M: Model]:
+    """A list as a file: who may have it, and its rows as `reader` may see them, for a chunk of records at a time."""
+
+    label: str | Promise
+    permission: Permission
+    filterset: type[django_filters.FilterSet]
+    queryset: Callable[[], QuerySet[M]]
+    sorts: Mapping[str, str]
+    default: str
+    header: tuple[str | Promise, ...]
+    rows: Callable[[Sequence[M], User], Rows]
+
+
+def _tax_id(value: str, reader: User) -> str:
+    return taxid.formatted(
+        value if reader.has_perm(Permission.VIEW_TAX_IDS) else taxid.masked(value)
+    )
+
+
+def _orders(orders: Sequence[Order], reader: User) -> Rows:
+    for order in orders:
+        yield (
+            order.number,
+            order.created_at,
+            order.customer.name,
+            _tax_id(order.customer.cpf_cnpj, reader),
+            order.customer_reference,
+            str(order.get_status_display()),
+            order.due_date,
+            order.is_late,
+            order.created_by.name if order.created_by else "",
+            order.items_count,
+            order.total,
+        )
+
+
+def _products(products: Sequence[Product], reader: User) -> Rows:
+    names = (
+        "sku", "gtin", "name", "description", "price", "on_hand", "reserved", "available", "low_stock_threshold",
+        "is_active", "created_at", "updated_at",
+    )  # fmt: skip
+    for product in products:
+        record = catalog_queries.as_record(product)
+        yield [record[name] for name in names]
+
+
+def _customers(customers: Sequence[Customer], reader: User) -> Rows:
+    names = ("name", "email", "phone", "address", "is_active", "created_at", "updated_at")
+    for customer in customers:
+        record = customer_queries.as_record(customer, reader)
+        yield [taxid.formatted(record["cpf_cnpj"]), *(record[name] for name in names)]
+
+
+def _users(users: Sequence[User], reader: User) -> Rows:
+    for user in users:
+        yield (user.name, user.email, str(user.get_role_display()), user.is_active, user.created_at)
+
+
+def _events(found: Sequence[Event], reader: User) -> Rows:
+    for entry in entries(found):
+        actor = str(entry.event.actor or "")
+        yield (
+            entry.event.created_at,
+            str(entry.kind.label),
+            entry.record,
+            entry.detail,
+            actor,
+            entry.event.request_id,
+        )
+
+
+EXPORTS: Final[Mapping[str, Export[Any]]] = {
+    "orders": Export(
+        label=_("Orders"),
+        permission=Permission.VIEW_ORDERS,
+        filterset=OrderFilter,
+        queryset=order_queries.order_rows,
+        sorts={"created_at": "created_at", "updated_at": "updated_at"},
+        default="-created_at",
+        header=(
+            _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
+            _("Late"), _("By"), _("Items"), _("Total"),
+        ),
+        rows=_orders,
+    ),
+    "products": Export(
+        label=_("Products"),
+        permission=Permission.VIEW_PRODUCTS,
+        filterset=ProductFilter,
+        queryset=catalog_queries.products,
+        sorts=catalog_queries.SORTS,
+        default="name",
+        header=(
+            _("SKU"), _("GTIN"), _("Name"), _("Description"), _("Price"), _("On hand"), _("Reserved"),
+            _("Available"), _("Low stock threshold"), _("Active"), _("Created"), _("Changed"),
+        ),
+        rows=_products,
+    ),
+    "customers": Export(
+        label=_("Customers"),
+        permission=Permission.VIEW_CUSTOMERS,
+        filterset=CustomerFilter,
+        queryset=customer_queries.customers,
+        sorts=customer_queries.SORTS,
+        default="name",
+        header=(
+            _("CPF/CNPJ"), _("Name"), _("E-mail"), _("Phone"), _("Address"), _("Active"), _("Created"),
+            _("Changed"),
+        ),
+        rows=_customers,
+    ),
+    "users": Export(
+        label=_("Users"),
+        permission=Permission.VIEW_USERS,
+        filterset=UserFilter,
+        queryset=account_queries.users,
+        sorts={"name": "name", "created_at": "created_at"},
+        default="name",
+        header=(_("Name"), _("E-mail"), _("Role"), _("Active"), _("Created")),
+        rows=_users,
+    ),
+    "activity": Export(
+        label=_("Activity"),
+        permission=Permission.VIEW_EVENTS,
+        filterset=EventFilter,
+        queryset=events,
+        sorts={"created_at": "id"},
+        default="-created_at",
+        header=(_("Date"), _("What"), _("Record"), _("Details"), _("By"), _("Request")),
+        rows=_events,
+    ),
+}  # fmt: skip
+
+IMPORTS: Final = (
+    Kind(
+        name="products",
+        label=_("Products"),
+        permission=Permission.CHANGE_PRODUCTS,
+        apply=catalog_services.upsert_product,
+        fields=(
+            Field("sku", _("SKU"), as_words, ("código", "cod", "code", "referência"), is_required=True),
+            Field("name", _("Name"), as_words, ("nome", "produto", "product")),
+            Field("price", _("Price"), as_amount, ("preço", "preço unitário", "valor", "unit price")),
+            Field("gtin", _("GTIN"), as_words, ("ean", "código de barras", "barcode", "upc")),
+            Field("description", _("Description"), as_words, ("descrição",)),
+            Field(
+                "low_stock_threshold", _("Low stock threshold"), as_whole,
+                ("estoque mínimo", "mínimo", "minimum stock", "minimum"),
+            ),
+            Field("is_active", _("Active"), as_flag, ("ativo", "status")),
+            Field(
+                "on_hand", _("Opening stock"), as_whole, ("estoque inicial", "saldo inicial"),
+                hint=_("Of new products only."),
+            ),
+        ),
+    ),
+    Kind(
+        name="customers",
+        label=_("Customers"),
+        permission=Permission.CHANGE_CUSTOMERS,
+        apply=customer_services.upsert_customer,
+        fields=(
+            Field("cpf_cnpj", _("CPF/CNPJ"), as_tax_id, ("cnpj", "cpf", "documento", "tax id"), is_required=True),
+            Field("name", _("Name"), as_words, ("nome", "cliente", "razão social", "customer", "company")),
+            Field("email", _("E-mail"), as_words, ("email", "correio eletrônico", "mail")),
+            Field("phone", _("Phone"), as_words, ("telefone", "fone", "celular", "mobile")),
+            Field("address", _("Address"), as_words, ("endereço",)),
+            Field("is_active", _("Active"), as_flag, ("ativo", "status")),
+        ),
+    ),
+    Kind(
+        name="stock",
+        label=_("Stock counts"),
+        permission=Permission.ADJUST_STOCK,
+        apply=catalog_services.count_stock,
+        fields=(
+            Field("code", _("SKU or GTIN"), as_words, ("sku", "código", "code", "gtin", "ean"), is_required=True),
+            Field(
+                "counted", _("Counted"), as_whole,
+                ("contagem", "contado", "count", "quantidade", "qtd", "quantity", "qty", "on hand", "em estoque",
+                 "estoque", "saldo", "stock"),
+                is_required=True,
+            ),
+            Field(
+                "expected", _("Expected"), as_whole,
+                ("esperado", "on hand", "em estoque", "estoque", "saldo"),
+                hint=_("Rows whose stock is another one meanwhile are refused."),
+            ),
+            Field("note", _("Note"), as_words, ("observação", "obs", "nota", "motivo", "reason")),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,562 @@
+"""Imports: a file is checked, then applied in the background; crashes, mistakes and other people survived."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.roles import Role
+from catalog.models import Product, StockMovement
+from customers.models import Customer
+from erp_site.core import clock, imports, tabular
+from erp_site.core.models import Event, ImportJob, ImportRow
+from erp_site.core.tabular import LARGEST_FILE, DecimalMark, read_table
+from erp_site.sheets import IMPORTS
+from erp_site.testing import level_of
+from erp_site.tests.test_tabular import xlsx
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+State = ImportJob.State
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], Client]:
+    def sign_in(user: User) -> Client:
+        user.language = "en"
+        user.save()
+        client = Client()
+        client.force_login(user, backend="accounts.backends.RoleBackend")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def desk(as_user: Callable[[User], Client], manager: User) -> Client:
+    return as_user(manager)
+
+
+def work() -> None:
+    """The worker, until nothing is left to do."""
+    imports.run(threading.Event(), once=True)
+
+
+def send(client: Client, kind: str, content: bytes, name: str = "file.csv") -> Any:
+    return client.post("/import/", {"kind": kind, "file": SimpleUploadedFile(name, content)})
+
+
+def checked(client: Client, kind: str, content: bytes, **columns: object) -> ImportJob:
+    """A file sent, its columns taken as guessed (but for `columns`), and checked."""
+    response = send(client, kind, content)
+    assert response.status_code == 302, response.content.decode()
+    job = ImportJob.objects.latest("pk")
+    choice = {"decimal_mark": job.decimal_mark, **job.columns, **columns}
+    response = client.post(f"/import/{job.pk}/columns", choice)
+    assert response.status_code == 302, response.content.decode()
+    work()
+    job.refresh_from_db()
+    return job
+
+
+def imported(client: Client, kind: str, content: bytes, **columns: object) -> ImportJob:
+    """A file sent, checked and applied."""
+    job = checked(client, kind, content, **columns)
+    assert job.state == State.CHECKED
+    assert client.post(f"/import/{job.pk}/apply").status_code == 302
+    work()
+    job.refresh_from_db()
+    assert job.state == State.DONE
+    return job
+
+
+def counts(job: ImportJob) -> tuple[int, int, int, int]:
+    return job.created, job.updated, job.unchanged, job.failed
+
+
+def problems(job: ImportJob) -> list[tuple[int, str, str]]:
+    """Row, column and message of everything that was wrong."""
+    return [
+        (row.number, problem["column"], problem["message"])
+        for row in ImportRow.objects.filter(job=job).order_by("number")
+        for problem in row.problems
+    ]
+
+
+class TestProducts:
+    def test_an_excel_file_of_windows_creates_and_changes(
+        self, desk: Client, make_product: Callable[..., Product]
+    ) -> None:
+        make_product("CAF-500", name="Café", price="18.90", description="Torrado")
+        make_product("ACU-1", name="Açúcar", price="4.50")
+        content = (
+            "Código;Produto;Preço;Estoque mínimo;Ativo\r\n"
+            "caf-500;Café torrado;R$ 1.019,90;;\r\n"
+            "ACU-1;Açúcar;4,50;;sim\r\n"
+            "PÃO-1;Pão;2,00;;\r\n"
+            "FEI-1;Feijão;7,5;20;não\r\n"
+        ).encode("cp1252")
+        job = imported(desk, "products", content)
+        assert counts(job) == (1, 1, 1, 1)
+        assert problems(job) == [
+            (4, "SKU", "A SKU has letters without accents, digits and signs only.")
+        ]
+        coffee = Product.objects.get(sku="CAF-500")
+        assert (coffee.name, coffee.price, coffee.description, coffee.version) == (
+            "Café torrado",
+            Decimal("1019.90"),
+            "Torrado",
+            2,
+        )
+        beans = Product.objects.get(sku="FEI-1")
+        assert (beans.price, beans.low_stock_threshold, beans.is_active) == (
+            Decimal("7.50"),
+            20,
+            False,
+        )
+
+    def test_the_uploader_is_the_actor_and_the_import_the_request(
+        self, desk: Client, manager: User
+    ) -> None:
+        job = imported(desk, "products", b"SKU;Name;Price;Opening stock\nA;One;1,00;7\n")
+        product = Product.objects.get(sku="A")
+        event = Event.objects.get(type="product.created", aggregate_id=product.pk)
+        movement = StockMovement.objects.get(level__product=product)
+        assert (event.actor_id, event.request_id) == (manager.pk, f"import-{job.pk}")
+        assert (movement.actor_id, movement.delta_on_hand) == (manager.pk, 7)
+
+    def test_checking_writes_nothing(self, desk: Client) -> None:
+        before = Event.objects.count()
+        job = checked(desk, "products", b"SKU;Name;Price;Opening stock\nA;One;1,00;7\n")
+        assert counts(job) == (1, 0, 0, 0)
+        assert (Product.all_objects.count(), Event.objects.count()) == (0, before)
+
+    def test_every_wrong_cell_of_a_row_is_named(self, desk: Client) -> None:
+        content = (
+            b"SKU;Name;Price;GTIN;Active\n"
+            b"A;;x;;maybe\n"
+            b";Nameless;1,00;;\n"
+            b"B;;;;\n"
+            b"C;Three;0,001;123;\n"
+            b"D;Four;1,00;;\n"
+            b"d;Again;1,00;;\n"
+        )
+        job = checked(desk, "products", content, decimal_mark=",")
+        assert [(row, column) for row, column, _message in problems(job)] == [
+            (2, "Price"),
+            (2, "Active"),
+            (3, "SKU"),
+            (4, "Name"),
+            (4, "Price"),
+            (5, "Price"),
+            (5, "Price"),
+            (5, "GTIN"),
+            (7, "SKU"),
+        ]
+        assert problems(job)[-1][2] == "The same as in row 6."
+        assert counts(job) == (1, 0, 0, 5)
+
+    def test_xlsx_as_excel_saves_it(self, desk: Client) -> None:
+        content = xlsx(["SKU", "Nome", "Preço", "EAN"], [1001, "Caneta", 2.5, 7891000315507])
+        job = imported(desk, "products", content)
+        assert counts(job) == (1, 0, 0, 0)
+        product = Product.objects.get(sku="1001")
+        assert (product.price, product.gtin) == (Decimal("2.50"), "7891000315507")
+
+    def test_2000_rows_with_30_bad_ones(
+        self, desk: Client, make_product: Callable[..., Product]
+    ) -> None:
+        make_product("P-1999", name="Old", price="1.00")
+        rows = [f"P-{n};Produto {n};{n},90" for n in range(2000)]
+        for n in range(30):
+            rows[n * 66] = f"P-{n * 66};Produto;um real"
+        content = ("SKU;Nome;Preço\r\n" + "\r\n".join(rows)).encode("cp1252")
+        job = imported(desk, "products", content)
+        assert (job.total, *counts(job)) == (2000, 1969, 1, 0, 30)
+        assert Product.objects.count() == 1970
+        page = desk.get(f"/import/{job.pk}").content.decode()
+        assert page.count("<code>um real</code>") == 30
+        response = desk.get(f"/import/{job.pk}/result.csv?only=errors")
+        lines = b"".join(response.streaming_content).decode("utf-8-sig").split("\r\n")
+        assert lines[0] == "SKU;Nome;Preço;Result;Error"
+        assert lines[2] == "P-66;Produto;um real;Not imported;Price: Not a number like 1.234,56."
+        assert len(lines) == 32
+
+    def test_an_exported_list_imports_as_it_is(
+        self, desk: Client, make_product: Callable[..., Product]
+    ) -> None:
+        make_product(
+            "=A-1", name="+55 \"Café\"; 'bom'", price="1234.50", description="-linha\n=dois",
+            gtin="7891000315507", low_stock_threshold=1200,
+        )  # fmt: skip
+        make_product("B", is_active=False)
+        for kind in ("csv", "csv?encoding=cp1252", "xlsx"):
+            for language in ("pt-br", "en"):
+                User.objects.update(language=language)
+                exported = b"".join(desk.get(f"/export/products.{kind}").streaming_content)
+                job = checked(desk, "products", exported)
+                assert (counts(job), problems(job)) == ((0, 0, 2, 0), [])
+                assert set(job.columns) == {
+                    "sku", "name", "price", "gtin", "description", "low_stock_threshold", "is_active"
+                }  # fmt: skip
+
+
+class TestCustomers:
+    CPF, CNPJ = "529.982.247-25", "11.222.333/0001-81"
+
+    def test_customers_are_found_by_their_tax_id(
+        self, desk: Client, make_customer: Callable[..., Customer]
+    ) -> None:
+        make_customer("Loja", cpf_cnpj=self.CNPJ, phone="11 5555-0000")
+        content = (
+            "CNPJ,Razão social,E-mail\n"
+            f'{self.CNPJ},"Loja, Nova",compras@example.com\n'
+            f"{self.CPF},Ana,ANA@example.com\n"
+            "529.982.247-26,Bad,bad@example.com\n"
+            "111.444.777-35,No mail,\n"
+        ).encode()
+        job = imported(desk, "customers", content)
+        assert counts(job) == (1, 1, 0, 2)
+        assert problems(job) == [
+            (4, "CPF/CNPJ", "Not a valid CPF or CNPJ."),
+            (5, "E-mail", "A new customer needs this."),
+        ]
+        shop = Customer.objects.get(cpf_cnpj="11222333000181")
+        assert (shop.name, shop.phone) == ("Loja, Nova", "11 5555-0000")
+        assert Customer.objects.get(cpf_cnpj="52998224725").email == "ana@example.com"
+
+    def test_an_exported_list_imports_as_it_is(
+        self, desk: Client, make_customer: Callable[..., Customer]
+    ) -> None:
+        make_customer("=Loja", phone="+55 11 5555-0000", address="Rua A, 1")
+        exported = b"".join(desk.get("/export/customers.csv").streaming_content)
+        job = checked(desk, "customers", exported)
+        assert (counts(job), problems(job)) == ((0, 0, 1, 0), [])
+
+
+class TestStock:
+    def test_counts_are_movements(self, desk: Client, make_product: Callable[..., Product]) -> None:
+        more, same, stale = (make_product(sku, on_hand=10) for sku in "ABC")
+        content = b"SKU;Contagem;Esperado;Obs\nA;12;;shelf 3\nB;10;;\nC;9;11;\nD;1;;\nA;-1;;\n"
+        job = imported(desk, "stock", content)
+        assert counts(job) == (0, 1, 1, 3)
+        assert problems(job) == [
+            (4, "", "There are 10 now, not 11."),
+            (5, "SKU or GTIN", "There is no product with this SKU or GTIN."),
+            (6, "SKU or GTIN", "The same as in row 2."),
+        ]
+        assert [level_of(product).on_hand for product in (more, same, stale)] == [12, 10, 10]
+        movement = StockMovement.objects.filter(level__product=more).latest("pk")
+        assert (movement.reason, movement.note, movement.delta_on_hand) == ("counted", "shelf 3", 2)
+
+    def test_less_than_is_reserved_is_refused(
+        self, desk: Client, product: Product, place: Callable[..., Any]
+    ) -> None:
+        place((product, 8))
+        job = checked(desk, "stock", f"SKU;Counted\n{product.sku};7\n".encode())
+        assert counts(job) == (0, 0, 0, 1)
+        assert level_of(product).on_hand == 10
+
+    def test_an_exported_list_with_a_column_more_is_a_count(
+        self, desk: Client, product: Product
+    ) -> None:
+        exported = b"".join(desk.get("/export/products.csv").streaming_content).decode("utf-8-sig")
+        head, row, _end = exported.split("\r\n")
+        job = imported(desk, "stock", f"{head};Counted\r\n{row};13\r\n".encode())
+        assert {job.header[column] for column in job.columns.values()} == {
+            "SKU",
+            "Counted",
+            "On hand",
+        }
+        assert level_of(product).on_hand == 13
+
+
+class TestWorker:
+    CONTENT = b"SKU;Name;Price\n" + b"".join(b"P%d;Name;1,00\n" % n for n in range(6))
+
+    def test_a_crash_between_two_rows_goes_on_behind_the_last(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        self._crash_after(3, monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        job.refresh_from_db()
+        assert (job.position, Product.objects.count(), job.rows.count()) == (3, 3, 3)
+        work()  # its lease still runs
+        assert Product.objects.count() == 3
+        with clock.moved_to(timezone.now() + imports.LEASE + timedelta(seconds=1)):
+            work()
+        job.refresh_from_db()
+        assert (job.state, counts(job), job.rows.count()) == (State.DONE, (6, 0, 0, 0), 6)
+        assert Event.objects.filter(type="product.created").count() == 6
+
+    @staticmethod
+    def _crash_after(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The process ends in the middle of a row: after its record, before the job knows."""
+        real, done = imports._advance, 0
+
+        def advance(*args: Any) -> None:
+            nonlocal done
+            done += 1
+            if done == rows + 1:
+                raise KeyboardInterrupt
+            real(*args)
+
+        monkeypatch.setattr(imports, "_advance", advance)
+
+    def test_a_worker_whose_lease_was_taken_over_writes_nothing(self, desk: Client) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        asleep = imports.claim()
+        assert asleep is not None
+        turn = imports.Turn(asleep)
+        with clock.moved_to(timezone.now() + imports.LEASE + timedelta(seconds=1)):
+            assert imports.claim() is not None
+        with pytest.raises(imports.LeaseLost):
+            turn.run(threading.Event())
+        assert Product.objects.count() == 0
+
+    def test_two_jobs_take_turns(self, desk: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = checked(desk, "products", self.CONTENT)
+        second = checked(desk, "products", self.CONTENT.replace(b"P", b"Q", 99))
+        for job in (first, second):
+            desk.post(f"/import/{job.pk}/apply")
+        monkeypatch.setattr(imports, "SLICE", 0.0)
+        seen = []
+        while (job := imports.claim()) is not None:
+            seen.append(job.pk)
+            imports.Turn(job).run(threading.Event())
+            assert len(seen) < 40
+        assert seen[:4] == [first.pk, second.pk, first.pk, second.pk]
+
+    def test_a_database_that_is_away_costs_no_row(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        real, away = (
+            imports._advance,
+            [OperationalError(2006, "gone"), OperationalError(2006, "gone")],
+        )
+
+        def advance(*args: Any) -> None:
+            if away:
+                raise away.pop()
+            real(*args)
+
+        monkeypatch.setattr(imports, "_advance", advance)
+        with pytest.raises(OperationalError):
+            imports.work(threading.Event())
+        job.refresh_from_db()
+        assert (job.state, job.position, job.failed) == (State.APPLYING, 0, 0)
+
+    def test_a_row_that_breaks_our_code_is_an_error_of_that_row(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def explode(**values: Any) -> str:
+            if values["sku"] == "P2":
+                raise ZeroDivisionError
+            return "created"
+
+        broken = imports.Kind("products", "x", "catalog.change_product", IMPORTS[0].fields, explode)
+        monkeypatch.setitem(imports._kinds, "products", broken)
+        job = checked(desk, "products", self.CONTENT)
+        assert (job.state, counts(job)) == (State.CHECKED, (5, 0, 0, 1))
+        assert (
+            problems(job)[0][2]
+            == "This row could not be imported: something went wrong on our side."
+        )
+
+    def test_who_is_deactivated_imports_no_further(self, desk: Client, manager: User) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        User.objects.filter(pk=manager.pk).update(is_active=False)
+        work()
+        job.refresh_from_db()
+        assert (job.state, Product.objects.count()) == (State.STOPPED, 0)
+
+    def test_a_role_taken_away_refuses_each_row(self, desk: Client, manager: User) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        User.objects.filter(pk=manager.pk).update(role=Role.VIEWER)
+        work()
+        job.refresh_from_db()
+        assert (counts(job), Product.objects.count()) == ((0, 0, 0, 6), 0)
+
+    def test_stopping_keeps_what_is_done(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        monkeypatch.setattr(imports, "SLICE", 0.0)
+        imports.work(threading.Event())
+        assert desk.post(f"/import/{job.pk}/stop").status_code == 302
+        work()
+        job.refresh_from_db()
+        assert (job.state, job.position, Product.objects.count()) == (State.STOPPED, 1, 1)
+
+    def test_a_row_takes_the_same_statements_in_any_file(self, desk: Client) -> None:
+        taken = []
+        for length in (1, 3):
+            content = b"SKU;Name;Price\n" + b"".join(
+                b"L%d-%d;N;1,00\n" % (length, n) for n in range(length)
+            )
+            job = checked(desk, "products", content)
+            desk.post(f"/import/{job.pk}/apply")
+            with CaptureQueriesContext(connection) as queries:
+                imports.work(threading.Event())
+            taken.append(len(queries))
+        per_row = (taken[1] - taken[0]) / 2
+        assert per_row == 14, taken
+
+    def test_old_imports_are_deleted_with_their_files(self, desk: Client) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        assert imports.prune() == 0
+        with clock.moved_to(timezone.now() + timedelta(days=31)):
+            assert imports.prune() == 1
+        assert not ImportJob.objects.filter(pk=job.pk).exists()
+
+
+class TestPages:
+    CONTENT = b"SKU;Name;Price\nA;One;1,00\n"
+
+    def test_the_pages_of_one_import_from_choice_to_result(self, desk: Client) -> None:
+        send(desk, "products", self.CONTENT)
+        job = ImportJob.objects.get()
+        address = f"/import/{job.pk}"
+        assert b"What does each column hold?" in desk.get(address).content
+        desk.post(
+            f"{address}/columns", {"sku": "0", "name": "1", "price": "2", "decimal_mark": ","}
+        )
+        page = desk.get(address).content.decode()
+        assert ('hx-trigger="every 1s"' in page, "0 of 1 rows" in page) == (True, True)
+        work()
+        fragment = desk.get(address, headers=HTMX).content.decode()
+        assert ("<html" in fragment, "Import 1 row" in fragment, "every 1s" in fragment) == (
+            False,
+            True,
+            False,
+        )
+        desk.post(f"{address}/apply")
+        work()
+        assert b"Import another file" in desk.get(address).content
+        assert b"file.csv" in desk.get("/import/").content
+        book = read_table(b"".join(desk.get(f"{address}/result.xlsx").streaming_content))
+        assert [line.cells for line in book.lines] == [["A", "One", "1,00", "Created", ""]]
+
+    @pytest.mark.parametrize(
+        ("choice", "message"),
+        [
+            ({"name": "1"}, "a row is nothing without it"),
+            ({"sku": "0", "name": "0"}, "This column is chosen twice"),
+            ({"sku": "9"}, "Select a valid choice"),
+        ],
+    )
+    def test_a_wrong_choice_of_columns_comes_back_as_it_was(
+        self, desk: Client, choice: dict[str, str], message: str
+    ) -> None:
+        send(desk, "products", self.CONTENT)
+        job = ImportJob.objects.get()
+        response = desk.post(f"/import/{job.pk}/columns", {**choice, "decimal_mark": ","})
+        assert (response.status_code, message in response.content.decode()) == (422, True)
+        job.refresh_from_db()
+        assert job.state == State.MAPPING
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "The file is empty."),
+            (b"\x00\x01", "This is neither a CSV nor an XLSX file."),
+            (b"x" * (LARGEST_FILE + 1), "The file is larger than 5 MB. Divide it."),
+        ],
+    )
+    def test_a_file_that_cannot_be_taken_is_said(
+        self, desk: Client, content: bytes, message: str
+    ) -> None:
+        response = send(desk, "products", content)
+        assert (response.status_code, message in response.content.decode()) == (422, True)
+        assert ImportJob.objects.count() == 0
+
+    def test_columns_can_be_chosen_again_before_anything_is_written(self, desk: Client) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/columns", {"again": "1"})
+        job.refresh_from_db()
+        assert job.state == State.MAPPING
+        assert desk.post(f"/import/{job.pk}/apply").status_code == 409
+
+    def test_applying_twice_applies_once(self, desk: Client) -> None:
+        job = imported(desk, "products", self.CONTENT)
+        assert desk.post(f"/import/{job.pk}/apply").status_code == 409
+        assert Event.objects.filter(type="product.created").count() == 1
+
+    def test_imports_are_their_owners(
+        self, desk: Client, as_user: Callable[[User], Client], admin: User
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        other = as_user(admin)
+        assert other.get(f"/import/{job.pk}").status_code == 404
+        assert other.post(f"/import/{job.pk}/apply").status_code == 404
+        assert other.get(f"/import/{job.pk}/result.csv").status_code == 404
+
+    def test_who_may_import_nothing_gets_403_everywhere(
+        self,
+        as_user: Callable[[User], Client],
+        desk: Client,
+        people: dict[Role, User],
+        manager: User,
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        for role in Role:
+            client = as_user(people[role])
+            allowed = role in {Role.MANAGER, Role.ADMIN}
+            assert client.get("/import/").status_code == (200 if allowed else 403)
+            assert send(client, "products", self.CONTENT).status_code == (302 if allowed else 403)
+        User.objects.filter(pk=manager.pk).update(role=Role.VIEWER)
+        for path in ("columns", "apply", "stop"):
+            assert desk.post(f"/import/{job.pk}/{path}").status_code == 403
+        assert desk.get(f"/import/{job.pk}").status_code == 403
+        assert desk.get(f"/import/{job.pk}/result.csv").status_code == 403
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_pages_take_the_same_statements_for_one_and_three_rows(
+        self, desk: Client, count: int
+    ) -> None:
+        bad = b"SKU;Name;Price\n" + b"".join(b"A%d;One;x\n" % n for n in range(count))
+        for _ in range(count):
+            job = checked(desk, "products", bad)
+        for path, statements in (("/import/", 3), (f"/import/{job.pk}", 4)):
+            with CaptureQueriesContext(connection) as queries:
+                assert desk.get(path).status_code == 200
+            assert len(queries) == statements, [q["sql"][:90] for q in queries]
+
+
+@pytest.mark.parametrize("language", ["pt-br", "en"])
+@pytest.mark.parametrize("kind", IMPORTS, ids=lambda kind: kind.name)
+def test_columns_are_recognised_by_their_labels_in_both_languages(
+    kind: imports.Kind, language: str
+) -> None:
+    from django.utils import translation
+
+    with translation.override(language):
+        header = [f" {field.label} ".upper() for field in kind.fields]
+    assert imports.guess_columns(kind, header) == {
+        field.name: number for number, field in enumerate(kind.fields)
+    }
+
+
+def test_a_mark_is_seen_in_the_columns_of_numbers_alone(manager: User) -> None:
+    content = b"SKU,Name,Price\nA,Box 1.5,12\nB,Box 2.5,\n"
+    job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
+    assert job.decimal_mark == DecimalMark.POINT
+    assert tabular.MOST_ROWS >= job.total == 2

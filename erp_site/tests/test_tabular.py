@@ -1,0 +1,249 @@
+"""Tables in files: what a spreadsheet takes for a formula, and files as people send them."""
+
+import io
+import zipfile
+from datetime import date
+from decimal import Decimal
+
+import pytest
+import xlsxwriter
+
+from erp_site.core import tabular
+from erp_site.core.errors import Invalid
+from erp_site.core.tabular import (
+    DecimalMark,
+    Encoding,
+    Unreadable,
+    as_amount,
+    as_flag,
+    as_tax_id,
+    as_text,
+    as_whole,
+    csv_lines,
+    decimal_mark,
+    guard,
+    read_table,
+    unguard,
+    xlsx_file,
+)
+
+COMMA, POINT = DecimalMark.COMMA, DecimalMark.POINT
+FORMULAS = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\uff1d1",
+    "\uff20a",
+    " =1",
+    "'=1",
+]
+
+
+def xlsx(*rows: list[object]) -> bytes:
+    """A workbook as Excel saves it."""
+    file = io.BytesIO()
+    book = xlsxwriter.Workbook(file)
+    sheet = book.add_worksheet()
+    for number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            sheet.write(number, column, cell)
+    book.close()
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_guarded_and_reads_back_as_it_was(text: str) -> None:
+    assert guard(text) == f"'{text}"
+    assert unguard(guard(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "Café = bom", "1-2", "D'Ávila", "'quoted'", "a@b.c"])
+def test_other_text_is_left_alone(text: str) -> None:
+    assert guard(text) == unguard(text) == text
+
+
+def test_numbers_below_zero_stay_numbers() -> None:
+    assert (
+        b"".join(csv_lines(["n"], [[-3], [Decimal("-1.50")]]))
+        == b"\xef\xbb\xbfn\r\n-3\r\n-1,50\r\n"
+    )
+
+
+def test_csv_is_what_a_brazilian_excel_opens() -> None:
+    rows = [['Café; "bom"', Decimal("1234.50"), date(2026, 11, 24), None, 7]]
+    assert b"".join(csv_lines(["Nome", "Preço", "Data", "Obs", "Qtd"], rows)).decode(
+        "utf-8-sig"
+    ) == ('Nome;Preço;Data;Obs;Qtd\r\n"Café; ""bom""";1234,50;24/11/2026;;7\r\n')
+
+
+def test_windows_1252_has_no_mark_and_a_question_mark_for_what_it_lacks() -> None:
+    lines = b"".join(csv_lines(["Nome"], [["Ação ✓"]], encoding=Encoding.WINDOWS))
+    assert lines == "Nome\r\nAção ?\r\n".encode("cp1252")
+
+
+def test_csv_comes_in_pieces_of_a_chunk() -> None:
+    taken = 0
+
+    def rows():
+        nonlocal taken
+        for number in range(5 * tabular.CHUNK):
+            taken = number + 1
+            yield [number]
+
+    pieces = csv_lines(["n"], rows())
+    next(pieces)
+    assert taken == tabular.CHUNK
+    assert len([*pieces]) == 5
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_xlsx_holds_text_never_a_formula_a_link_or_a_number(text: str) -> None:
+    with xlsx_file(["x"], [[text], ["007"], ["https://example.com"]], title="a/b:c") as file:
+        content = file.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml")
+    assert (b"<f>" in sheet, b"hyperlink" in sheet) == (False, False)
+    assert [line.cells for line in read_table(content).lines][-2:] == [
+        ["007"],
+        ["https://example.com"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ("SKU;Preço\nA;1,50\n".encode(), ";"),
+        ("\ufeffSKU;Preço\r\nA;1,50\r\n".encode(), ";"),
+        ("SKU;Preço\rA;1,50\r".encode(), ";"),
+        ("SKU;Preço\nA;1,50".encode("cp1252"), ";"),
+        ("SKU\tPreço\nA\t1,50\n".encode("utf-16"), "\t"),
+        ('SKU,Preço\nA,"1,50"\n'.encode(), ","),
+        ("sep=;\nSKU;Preço\nA;1,50\n".encode(), ";"),
+    ],
+)
+def test_any_usual_csv_is_understood(content: bytes, delimiter: str) -> None:
+    table = read_table(content)
+    assert (table.header, [line.cells for line in table.lines], table.delimiter) == (
+        ["SKU", "Preço"],
+        [["A", "1,50"]],
+        delimiter,
+    )
+
+
+def test_rows_have_the_numbers_a_spreadsheet_shows() -> None:
+    content = b"SKU;Name\n\nA;one\n;\nB;two;too many\nC\n"
+    assert [(line.number, line.cells) for line in read_table(content).lines] == [
+        (3, ["A", "one"]),
+        (5, ["B", "two"]),
+        (6, ["C", ""]),
+    ]
+
+
+def test_xlsx_numbers_lose_what_spreadsheets_add() -> None:
+    table = read_table(xlsx(["SKU", "Price"], [789.0, 0.1 + 0.2]))
+    assert as_text(table.lines[0].cells[0]) == "789"
+    assert as_amount(table.lines[0].cells[1], COMMA) == Decimal("0.3")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"SKU;Name\n",
+        b"\x00\x01\x02",
+        b"PK\x03\x04 not a zip",
+        b"\xd0\xcf\x11\xe0 an old workbook",
+        b"SKU\n" + b"A\n" * (tabular.MOST_ROWS + 1),
+        b";".join(b"c%d" % n for n in range(tabular.MOST_COLUMNS + 1)) + b"\nA\n",
+    ],
+)
+def test_what_is_no_table_is_refused(content: bytes) -> None:
+    with pytest.raises(Invalid):
+        read_table(content)
+
+
+def test_a_cell_far_away_is_refused_before_the_reader_fills_what_lies_between() -> None:
+    file = io.BytesIO()
+    book = xlsxwriter.Workbook(file)
+    sheet = book.add_worksheet()
+    sheet.write(0, 0, "SKU")
+    sheet.write(1_048_575, 16_383, "far")
+    book.close()
+    with pytest.raises(Invalid, match="too large"):
+        read_table(file.getvalue())
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", b" " * (tabular.LARGEST_UNPACKED + 1))
+    assert len(file.getvalue()) < 100_000
+    with pytest.raises(Invalid, match="too large"):
+        read_table(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "amount"),
+    [
+        ("1.234,56", COMMA, "1234.56"),
+        ("R$ 1.234,56", COMMA, "1234.56"),
+        ("R$\xa012,5", COMMA, "12.5"),
+        ("1.234", COMMA, "1234"),
+        ("5,899", COMMA, "5.899"),
+        ("1,234.56", POINT, "1234.56"),
+        ("5.899", POINT, "5.899"),
+        ("-3", POINT, "-3"),
+    ],
+)
+def test_amounts_are_read_by_the_mark_of_the_file(
+    text: str, mark: DecimalMark, amount: str
+) -> None:
+    assert as_amount(text, mark) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [("12.50", COMMA), ("1,5", POINT), ("1.23.456", COMMA), ("doze", COMMA), ("1e3", POINT), ("", COMMA),
+     ("9" * 40, COMMA), ("NaN", COMMA), ("٣", COMMA)],
+)  # fmt: skip
+def test_an_amount_that_could_mean_something_else_is_refused(text: str, mark: DecimalMark) -> None:
+    with pytest.raises(Unreadable):
+        as_amount(text, mark)
+
+
+def test_whole_numbers_may_have_empty_decimals() -> None:
+    assert as_whole("1.200,0", COMMA) == 1200
+    with pytest.raises(Unreadable):
+        as_whole("1,5", COMMA)
+
+
+@pytest.mark.parametrize(
+    ("cell", "flag"), [("Sim", True), ("NÃO", False), ("0", False), (1.0, True), (True, True)]
+)
+def test_yes_and_no_in_both_languages(cell: object, flag: bool) -> None:
+    assert as_flag(cell, COMMA) is flag  # type: ignore[arg-type]
+
+
+def test_a_tax_id_gets_back_the_zeros_that_a_spreadsheet_took() -> None:
+    assert as_tax_id(191.0, COMMA) == "00000000191"
+    assert as_tax_id("12.345.678/0001-9", COMMA) == "1234567800019"
+
+
+@pytest.mark.parametrize(
+    ("cells", "delimiter", "mark"),
+    [
+        (["12,50", "7"], ",", COMMA),
+        (["12.50"], ";", POINT),
+        (["7"], ";", COMMA),
+        (["7"], ",", POINT),
+        ([1.5], "", COMMA),
+    ],
+)
+def test_the_decimal_mark_is_seen_in_the_numbers(
+    cells: list, delimiter: str, mark: DecimalMark
+) -> None:
+    assert decimal_mark(cells, delimiter) == mark
