@@ -228,7 +228,7 @@ EXPLANATIONS: Final = (
         "busy",
         503,
         _(
-            "The database is away, or busy past all retries. If it went away at the last moment, the change may be made."
+            "The database is away, or busy past all retries. If it went away at the last moment, the change may be made."  # noqa: E501 -- one sentence
         ),
         _(
             "Wait for the seconds in `Retry-After` and send the same request, with the same key: it is booked once."

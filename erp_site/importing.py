@@ -99,7 +99,7 @@ class ColumnsForm(forms.Form):
         ]
         for field in kind.fields:
             self.fields[field.name] = forms.ChoiceField(
-                label=field.label,
+                label=field.label,  # type: ignore[arg-type]  # lazy texts are fine
                 choices=columns,
                 required=field.is_required,
                 help_text=str(field.hint),

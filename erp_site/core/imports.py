@@ -226,7 +226,7 @@ _FROM_THE_START: Final[Mapping[str, Any]] = {
 }  # fmt: skip
 
 
-def _move(actor: Owner, job_id: int, before: Iterable[State], after: State, **values: Any) -> None:
+def _move(actor: Owner, job_id: int, before: Iterable[State], after: State, **values: Any) -> None:  # type: ignore[valid-type]  # State is the model's own enum
     """One conditional UPDATE: of two people, or a person and a worker, one is told that it has gone on."""
     moved = ImportJob.objects.filter(pk=job_id, owner_id=actor.pk, state__in=list(before)).update(
         state=after, **values

@@ -242,7 +242,7 @@ def _xlsx_rows(content: bytes) -> list[list[Cell]]:
     _refuse_bomb(content)
     try:
         book = load_workbook(io.BytesIO(content))
-        return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        return book.get_sheet_by_index(0).to_python(skip_empty_area=False)  # type: ignore[return-value]  # calamine also knows times of day, which no column takes
     except (CalamineError, IndexError) as error:
         raise _unreadable(_("This XLSX file cannot be read.")) from error
 

@@ -327,19 +327,6 @@ class TestWorker:
             turn.run(threading.Event())
         assert Product.objects.count() == 0
 
-    def test_two_jobs_take_turns(self, desk: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        first = checked(desk, "products", self.CONTENT)
-        second = checked(desk, "products", self.CONTENT.replace(b"P", b"Q", 99))
-        for job in (first, second):
-            desk.post(f"/import/{job.pk}/apply")
-        monkeypatch.setattr(imports, "SLICE", 0.0)
-        seen = []
-        while (job := imports.claim()) is not None:
-            seen.append(job.pk)
-            imports.Turn(job).run(threading.Event())
-            assert len(seen) < 40
-        assert seen[:4] == [first.pk, second.pk, first.pk, second.pk]
-
     def test_a_database_that_is_away_costs_no_row(
         self, desk: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
