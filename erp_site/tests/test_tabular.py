@@ -225,7 +225,7 @@ def test_whole_numbers_may_have_empty_decimals() -> None:
     ("cell", "flag"), [("Sim", True), ("NÃO", False), ("0", False), (1.0, True), (True, True)]
 )
 def test_yes_and_no_in_both_languages(cell: object, flag: bool) -> None:
-    assert as_flag(cell, COMMA) is flag  # type: ignore[arg-type]
+    assert as_flag(cell, COMMA) is flag
 
 
 def test_a_tax_id_gets_back_the_zeros_that_a_spreadsheet_took() -> None:
