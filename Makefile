@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
 MANAGE := $(PY) manage.py
-PIP := $(PY) -m pip install -qq --disable-pip-version-check --require-hashes
+# The lock is complete, so nothing is resolved: an older pip takes `coverage[toml]` for something the lock does not pin.
+PIP := $(PY) -m pip install -qq --disable-pip-version-check --require-hashes --no-deps
 
 # mysqlclient is compiled on installation, so only those who name a MySQL database need a compiler.
 DATABASE := $(or $(value DATABASE_URL),$(shell sed -n "s/^DATABASE_URL=[\"']*//p" .env 2>/dev/null))

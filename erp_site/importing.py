@@ -109,7 +109,8 @@ class ColumnsForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         taken: dict[str, str] = {}
-        for name, column in self.cleaned_data.items():
+        # A copy: add_error() takes the field out of cleaned_data.
+        for name, column in list(self.cleaned_data.items()):
             if name == "decimal_mark" or not column:
                 continue
             if column in taken:

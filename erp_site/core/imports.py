@@ -317,12 +317,14 @@ class Turn:
             translation.override(self.owner.language),
             request_id.working_as(f"import-{self.job.pk}"),
         ):
-            while self.job.position < self.job.total:
-                if stopping.is_set() or time.monotonic() > deadline:
-                    self._release()
-                    return
+            while self.job.position < self.job.total and not stopping.is_set():
                 do(self.lines[self.job.position : self.job.position + BATCH], deadline, stopping)
-        self._finish()
+                if time.monotonic() > deadline:  # looked at last: every turn gets somewhere
+                    break
+        if self.job.position < self.job.total:
+            self._release()
+        else:
+            self._finish()
 
     def _check(self, lines: Sequence[Line], deadline: float, stopping: threading.Event) -> None:
         results = []
