@@ -76,7 +76,7 @@ vendor-check: ## Check that the browser files of other projects are as published
 	@$(PY) .ci/vendor.py --check
 
 deploy-check: .venv/.dev ## Check the production settings
-	@PRODUCTION=on HTTPS=on ALLOWED_HOSTS=pedidos.example.com DEBUG=off $(MANAGE) check --deploy --fail-level WARNING
+	@PRODUCTION=on HTTPS=on ALLOWED_HOSTS=pedidos.example.com EMAIL_URL=smtp://mail.example.com DEBUG=off $(MANAGE) check --deploy --fail-level WARNING
 
 ## Write
 
