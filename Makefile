@@ -18,6 +18,8 @@ endif
 TEST_MYSQL := mysql://root@127.0.0.1:3306/erp_pedidos
 TEST_REDIS := redis://127.0.0.1:6379/9
 PYTEST := $(PY) -m pytest -n auto --maxprocesses=4
+# Apart from the others: Playwright leaves an event loop behind, in which Django refuses its database.
+JOURNEYS := $(PYTEST) -m browser
 
 .PHONY: help
 help: ## List the targets
@@ -39,16 +41,22 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 ## Check
 
 .PHONY: test test-mysql e2e faults fuzz lint types docs-check messages-check vendor-check deploy-check
-test: .venv/.dev $(MYSQL) ## Run the test suite with branch coverage
-	@$(PYTEST) --cov $(ARGS)
+test: .venv/.dev $(MYSQL) ## Run the whole suite: with branch coverage, then in a browser (ARGS=path: that part alone)
+ifeq ($(ARGS),)
+	@$(PYTEST) --cov
+	@if $(PY) -m e2e.chromium; then $(JOURNEYS); fi
+else
+	@$(PYTEST) $(if $(findstring e2e/,$(ARGS)),-m browser) $(ARGS)
+endif
 
 test-mysql: export DATABASE_URL := $(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL))
 test-mysql: export REDIS_URL := $(or $(value REDIS_URL),$(TEST_REDIS))
 test-mysql: .venv/.dev .venv/.mysql ## Run the suite on MariaDB or MySQL with Redis (DATABASE_URL, REDIS_URL)
 	@$(PYTEST) $(ARGS)
 
-e2e: .venv/.dev ## Run the browser journeys (needs Chromium)
-	@$(PY) -m pytest -m browser e2e $(ARGS)
+e2e: .venv/.dev ## Run the browser journeys alone
+	@$(PY) -m e2e.chromium
+	@$(JOURNEYS) $(ARGS)
 
 faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on both engines, and print the figures (10 minutes)
 	@DATABASE_URL=sqlite:///data/erp.sqlite3 REDIS_URL= $(PY) -m pytest -m load e2e/faults $(ARGS)

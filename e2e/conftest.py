@@ -1,8 +1,6 @@
 """A browser, a served product, and a watch on everything the pages say and ask for behind the reader's back."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Route, WebError
 
+from e2e.chromium import NOTICE, find
 from e2e.server import ADMIN, PASSWORD, Site
 
 AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
@@ -31,25 +30,11 @@ ARGUMENTS: Final = [
 ROLES: Final = ("viewer", "operator", "manager")
 
 
-def chromium(playwright: Playwright) -> str | None:
-    """$CHROMIUM, the system's, or the one Playwright brought; None where there is none."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found:
-        return found
-    own = playwright.chromium.executable_path
-    return own if Path(own).exists() else None
-
-
 @pytest.fixture(scope="session")
 def browser_type_launch_args(playwright: Playwright) -> dict[str, Any]:
-    path = chromium(playwright)
+    path = find(playwright.chromium.executable_path)
     if path is None:
-        message = (
-            "NO BROWSER: install chromium or set CHROMIUM=/path/to/it; the journeys did not run."
-        )
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        pytest.fail(NOTICE)
     return {"executable_path": path, "args": ARGUMENTS}
 
 
@@ -73,7 +58,7 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """`manage.py serve` on an empty SQLite database, for the whole run."""
+    """`manage.py serve` on an empty SQLite database, for the whole run (one for each process of pytest-xdist)."""
     folder = tmp_path_factory.mktemp("served")
     with Site(folder, f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1") as site:
         # A passkey belongs to a name: it cannot be made for an address of numbers.
