@@ -43,6 +43,7 @@ def served(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Pop
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        process_group=0,  # of its own, as a shell starts it
     )
     try:
         deadline = time.monotonic() + PATIENCE
@@ -67,7 +68,7 @@ def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Pat
     port = free_port()
     with served(tmp_path, port) as process:
         answered = status(port)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group
         output, _ = process.communicate(timeout=PATIENCE)
     assert (answered, process.returncode) == (200, 0)
     assert output.splitlines() == [

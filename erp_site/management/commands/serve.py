@@ -231,6 +231,8 @@ def server() -> Server:
 
 def application_of_a_worker() -> "WSGIHandler":
     """What a worker process runs: the site, and a watch on the parent that nothing else would stop it with."""
+    # Ctrl-C reaches the whole group. The parent tells its workers then; told twice, one may hang until it is killed.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=stop_with_parent, name="stop-with-parent", daemon=True).start()
     limit_silence()
     from erp_site.wsgi import application  # noqa: PLC0415 -- importing it starts the relay, which belongs to a worker
