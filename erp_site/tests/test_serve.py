@@ -26,7 +26,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def served(
+    folder: Path, port: int, *, wait: bool = True, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """A server of its own on a SQLite file of its own, answering; killed at the end if it still lives."""
     environment = os.environ | {
         "DATABASE_URL": f"sqlite:///{folder}/new/erp.sqlite3",
@@ -47,7 +49,9 @@ def served(folder: Path, port: int, **variables: str) -> Iterator[subprocess.Pop
     )
     try:
         deadline = time.monotonic() + PATIENCE
-        while status(port) is None and process.poll() is None and time.monotonic() < deadline:
+        while (
+            wait and status(port) is None and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
         yield process
     finally:
@@ -62,6 +66,15 @@ def status(port: int) -> int | None:
             return int(answer.status)
     except (URLError, ConnectionError):
         return None
+
+
+def test_serve_names_its_address_when_it_answers_there(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port, wait=False) as process:
+        assert process.stdout is not None
+        address = next(line for line in process.stdout if line.startswith("ERP Pedidos"))
+        answered = status(port)
+    assert (address.split()[-1], answered) == (f"http://127.0.0.1:{port}", 200)
 
 
 def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from django.core.handlers.wsgi import WSGIHandler
 
 WAIT_FOR_DATABASE = 60  # seconds; a database container needs about 20 for its first start
+WAIT_FOR_WORKERS = 30  # seconds until a worker answers; then the address is printed all the same
 WAIT_FOR_LOCK = 600  # seconds; another process may be migrating a large table
 MYSQL_UNKNOWN_DATABASE = 1049
 #: MySQL client errors of a server that is not there yet: socket, TCP, name, gone, lost; and too many connections.
@@ -57,9 +58,11 @@ class Command(BaseCommand):
                 self.collect_static_files()
                 if demo:
                     self.seed()
-            self.greet(demo=demo)
+            greeting = self.greeting(demo=demo)
             connections.close_all()  # a forked worker must not share its parent's connection
-            server().serve(target_loader=application_of_a_worker, wrap_loader=False)
+            server(lambda: self.say(greeting)).serve(
+                target_loader=application_of_a_worker, wrap_loader=False
+            )
         except KeyboardInterrupt:
             self.say("")
         self.say("Stopped.")
@@ -122,22 +125,21 @@ class Command(BaseCommand):
             self.say("Making demo data (once) ...")
             call_command("seed_demo", verbosity=0)
 
-    def greet(self, *, demo: bool) -> None:
+    def greeting(self, *, demo: bool) -> str:
         from erp_site.demo import LOGINS, PASSWORD  # noqa: PLC0415 -- workers import this module before Django is set up
 
         host = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST  # noqa: S104 -- compared, not bound
         address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
-        self.say(f"\nERP Pedidos   {address}\nAPI           {address}/docs")
-        self.say("")
+        lines = ["", f"ERP Pedidos   {address}", f"API           {address}/docs", ""]
         if demo:
-            self.say(f"Sign in with the password {PASSWORD} as")
-            for role, login in LOGINS.items():
-                self.say(f"  {role.value:<10}{login}")
-            self.say("\nCtrl-C stops it.")
+            lines.append(f"Sign in with the password {PASSWORD} as")
+            lines += [f"  {role.value:<10}{login}" for role, login in LOGINS.items()]
+            lines += ["", "Ctrl-C stops it."]
         elif not get_user_model()._base_manager.filter(is_active=True).exists():
-            self.say(
+            lines.append(
                 "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again."
             )
+        return "\n".join(lines)
 
 
 def refuse_a_taken_port() -> None:
@@ -190,7 +192,28 @@ def create_mysql_database() -> None:
 
 
 class Server(MPServer):
-    """Replaces a dead worker however often one dies: Granian gives up at a second death within 5.5 s."""
+    """Says when it answers; replaces a dead worker however often one dies (Granian gives up at a second in 5.5 s)."""
+
+    def __init__(self, *args: Any, on_answering: Callable[[], None], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._on_answering = on_answering
+
+    def startup(self, *args: Any, **kwargs: Any) -> None:
+        super().startup(*args, **kwargs)
+        deadline = time.monotonic() + WAIT_FOR_WORKERS
+        # Who reads the address tries it: it must not be refused.
+        while not self._answers() and not self.main_loop_interrupt.is_set():
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        self._on_answering()
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection((self.bind_addr, self.bind_port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def _respawn_workers(self, workers: list[int], *args: Any, **kwargs: Any) -> None:
         super()._respawn_workers(workers, *args, **kwargs)
@@ -198,13 +221,14 @@ class Server(MPServer):
         time.sleep(0.25)  # so that workers that die at birth do not take the whole machine along
 
 
-def server() -> Server:
+def server(on_answering: Callable[[], None]) -> Server:
     """Granian, told what this site needs: few threads, each with a database connection of its own."""
     if sys.platform == "linux":
         # Workers are copies of this process: Django is loaded once. (Forking is not safe on macOS.)
         multiprocessing.set_start_method("fork", force=True)
     return Server(
         "erp_site.wsgi:application",
+        on_answering=on_answering,
         address=settings.HOST,
         port=settings.PORT,
         interface=Interfaces.WSGI,
