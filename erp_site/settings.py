@@ -1,14 +1,15 @@
 """Settings: one typed environment, read once; a wrong value stops the start and says how to mend it."""
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -46,7 +47,7 @@ class Environment(BaseSettings):
     REDIS_URL: str | None = None
     SECRET_KEY: str | None = None
     DEBUG: bool = False
-    ALLOWED_HOSTS: CommaSeparated = []
+    ALLOWED_HOSTS: Annotated[CommaSeparated, Field(validate_default=True)] = []
     CSRF_TRUSTED_ORIGINS: CommaSeparated = []
     TRUSTED_PROXIES: Annotated[int, Field(ge=0, le=10)] = 0
     RATE_LIMIT: str = "600/minute"
@@ -63,13 +64,66 @@ class Environment(BaseSettings):
     PORT: Annotated[int, Field(ge=1, le=65535)] = 8000
     RELAY: Literal["thread", "off"] = "thread"
 
+    @field_validator("DEBUG")
+    @classmethod
+    def _debug_is_off_in_production(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("PRODUCTION"):
+            raise ValueError("is on, and shows secrets to visitors. Set DEBUG=off.")
+        return value
+
+    @field_validator("ALLOWED_HOSTS")
+    @classmethod
+    def _hosts_are_named_in_production(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if info.data.get("PRODUCTION"):
+            mending = "Name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com,localhost."
+            if not value:
+                raise ValueError(f"is empty. {mending}")
+            if "*" in value:
+                raise ValueError(f"is '*', which is everybody's. {mending}")
+        return value
+
+    @field_validator("SECRET_KEY")
+    @classmethod
+    def _secret_is_one_in_production(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (
+            info.data.get("PRODUCTION")
+            and value is not None
+            and (
+                len(value) < 32
+                or any(known in value.lower() for known in KNOWN_SECRETS)
+                or len(set(value)) < 8
+            )
+        ):
+            raise ValueError(
+                "is short or a known example. Leave it empty (one is made and kept in the data folder) "
+                "or set 50 random characters."
+            )
+        return value
+
+    @field_validator("ADMIN_PASSWORD")
+    @classmethod
+    def _password_is_long_in_production(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("PRODUCTION") and value is not None and len(value) < 10:
+            raise ValueError("is short. Use at least 10 characters.")
+        return value
+
+    @field_validator("CSRF_TRUSTED_ORIGINS")
+    @classmethod
+    def _origins_have_a_scheme(cls, value: list[str]) -> list[str]:
+        if any(not origin.startswith(("https://", "http://")) for origin in value):
+            raise ValueError("each begins with https://, e.g. https://orders.example.com")
+        return value
+
     @field_validator("RATE_LIMIT")
     @classmethod
     def _rate_limit_is_readable(cls, value: str) -> str:
         from limits import parse  # noqa: PLC0415 -- only to check the text
 
         if value != "off":
-            parse(value)
+            try:
+                parse(value)
+            except ValueError as error:
+                raise ValueError("use 600/minute, 20/second or the like, or off") from error
         return value
 
     @field_validator("TIME_ZONE")
@@ -91,46 +145,41 @@ class Environment(BaseSettings):
         database(value)
         return value
 
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _redis_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = _parts(value)
+            if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.netloc or parts.path):
+                raise ValueError("use redis://host:6379/0, rediss://... or unix:///path")
+        return value
+
     @field_validator("EMAIL_URL")
     @classmethod
     def _mailer_is_known(cls, value: str) -> str:
         mailer(value)
         return value
 
-    @model_validator(mode="after")
-    def _production_is_safe(self) -> Self:
-        if not self.PRODUCTION:
-            return self
-        wrong = []
-        if self.DEBUG:
-            wrong.append("DEBUG is on: it shows secrets to visitors. Set DEBUG=off.")
-        if not self.ALLOWED_HOSTS:
-            wrong.append(
-                "ALLOWED_HOSTS is empty: name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com,localhost."
-            )
-        if "*" in self.ALLOWED_HOSTS:
-            wrong.append(
-                "ALLOWED_HOSTS is '*': name the hosts people use, e.g. ALLOWED_HOSTS=orders.example.com."
-            )
-        if self.SECRET_KEY is not None and (
-            len(self.SECRET_KEY) < 32
-            or any(known in self.SECRET_KEY.lower() for known in KNOWN_SECRETS)
-            or len(set(self.SECRET_KEY)) < 8
-        ):
-            wrong.append(
-                "SECRET_KEY is short or a known example: leave it empty (one is made and kept in the data folder) "
-                "or set 50 random characters."
-            )
-        if self.ADMIN_PASSWORD is not None and len(self.ADMIN_PASSWORD) < 10:
-            wrong.append("ADMIN_PASSWORD is short: use at least 10 characters.")
-        if wrong:
-            raise ValueError(" ".join(wrong))
-        return self
+
+def _parts(url: str) -> SplitResult:
+    """A URL taken apart.
+
+    Raises:
+        ValueError: its port is no number; most often a password with a / or # in it. It is not repeated.
+    """
+    parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018 -- it is read here for its error
+    except ValueError:
+        raise ValueError(
+            "the port is not a number; in a password write / as %2F, # as %23, ? as %3F, @ as %40"
+        ) from None
+    return parts
 
 
 def database(url: str) -> dict[str, Any]:
     """Django's description of `sqlite:///path` or `mysql://user:password@host:port/name[?unix_socket=...]`."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme == "sqlite":
         path = Path(unquote(parts.path[1:]) or "data/erp.sqlite3")
         file = path if path.is_absolute() else BASE_DIR / path
@@ -178,7 +227,7 @@ def database(url: str) -> dict[str, Any]:
 
 def mailer(url: str) -> dict[str, Any]:
     """Django's description of `console://`, `memory://` or `smtp[s]://user:password@host:port`."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme == "console":
         return {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
     if parts.scheme == "memory":
@@ -204,12 +253,15 @@ def mailer(url: str) -> dict[str, Any]:
 def kept_secret_key() -> str:
     """The secret made at the first start and kept in the data folder, readable by the owner alone."""
     file = DATA_DIR / "secret_key"
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(file, "x", opener=_owner_only) as new:
+    if not file.exists():
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        draft = DATA_DIR / f"secret_key.{secrets.token_hex(8)}"
+        with open(draft, "x", opener=_owner_only) as new:
             new.write(secrets.token_urlsafe(64))
-    except FileExistsError:
-        pass
+        # Whole or not at all, and the first one stays: several containers may share the folder.
+        with suppress(FileExistsError):
+            file.hardlink_to(draft)
+        draft.unlink()
     return file.read_text().strip()
 
 
@@ -225,7 +277,7 @@ except ValidationError as error:
     raise ImproperlyConfigured(
         "The environment is wrong:\n"
         + "\n".join(
-            f"- {'.'.join(map(str, problem['loc'])) or 'production'}: {problem['msg'].removeprefix('Value error, ')}"
+            f"- {problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors()
         )
     ) from None
