@@ -323,6 +323,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "erp_site.core.request_id.RequestIDMiddleware",
+    "erp_site.core.access_log.AccessLogMiddleware",
     "erp_site.core.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",

@@ -1,0 +1,56 @@
+"""One line for each answer in production: who asked what, and what came of it after how long."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+
+from .ratelimit import client_ip
+
+log = structlog.get_logger(__name__)
+
+#: Asked every few seconds by machines; only what is wrong there is news.
+PROBES: Final = ("/health", "/metrics")
+
+
+class AccessLogMiddleware:
+    """The path without its query, in which names and tokens stand; milliseconds until the answer begins."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        if not settings.PRODUCTION:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        if response.status_code >= 400 or not request.path.startswith(PROBES):
+            log.info(
+                "request",
+                method=request.method,
+                path=_path(request),
+                status=response.status_code,
+                milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                ip=client_ip(request),
+                user=_user_id(request),
+            )
+        return response
+
+
+def _path(request: HttpRequest) -> str:
+    """A link to a new password is a secret: whoever reads the log must not be able to use it."""
+    key = request.resolver_match.kwargs.get("key") if request.resolver_match else None
+    return request.path.replace(key, "***") if isinstance(key, str) and key else request.path
+
+
+def _user_id(request: HttpRequest) -> int | None:
+    """Who it was, if the request found out; a line in the log is worth no query."""
+    user = request.__dict__.get("user")
+    if isinstance(user, SimpleLazyObject):  # asked for by nobody, or kept by Django beside it
+        user = request.__dict__.get("_cached_user")
+    return getattr(user, "pk", None)

@@ -1,0 +1,88 @@
+"""The access log: one line for each answer, with its request id and without secrets."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from erp_site.testing import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture, settings: Any) -> Any:
+    """What the access log says so far; production's, so the clients of the test come after this."""
+    settings.PRODUCTION = True
+    caplog.set_level(logging.INFO, "erp_site.core.access_log")
+
+    def read() -> list[dict[str, Any]]:
+        kept = ("method", "path", "status", "ip", "user", "request_id")
+        found = [record for record in caplog.records if record.name.endswith("access_log")]
+        return [{name: dict(record.msg).get(name) for name in kept} for record in found]  # type: ignore[arg-type]  # structlog's are dicts
+
+    return read
+
+
+def test_a_line_says_who_asked_what_and_what_came_of_it(lines: Any, operator: User) -> None:
+    client = Client(headers={"X-Request-ID": "call-1"})
+    client.force_login(operator)
+    client.get("/api/v1/orders?search=Padaria+Aurora")
+    client.post("/api/v1/orders", {"x": 1}, content_type="application/json", REMOTE_ADDR="10.1.2.3")
+    of_both = {"path": "/api/v1/orders", "user": operator.pk, "request_id": "call-1"}
+    assert lines() == [
+        {"method": "GET", "status": 200, "ip": "127.0.0.1", **of_both},
+        {"method": "POST", "status": 422, "ip": "10.1.2.3", **of_both},
+    ]
+
+
+def test_a_stranger_has_no_number(lines: Any) -> None:
+    Client().get("/api/v1/orders")
+    (line,) = lines()
+    assert (line["status"], line["user"]) == (401, None)
+
+
+def test_probes_are_silent_while_all_is_well(lines: Any) -> None:
+    client = Client()
+    for path in ("/health", "/health/live", "/health/ready", "/metrics"):
+        client.get(path)
+    assert [(line["path"], line["status"]) for line in lines()] == [("/metrics", 404)]
+
+
+def test_the_line_costs_no_query(lines: Any, django_assert_num_queries: Any) -> None:
+    client = Client()
+    with django_assert_num_queries(0):
+        client.get("/docs/errors")
+    assert [line["user"] for line in lines()] == [None]
+
+
+def test_a_link_to_a_new_password_is_not_in_the_log(lines: Any, settings: Any) -> None:
+    Client().get("/accounts/password/reset/key/2-cx4kq1-0123456789abcdef/")
+    (line,) = lines()
+    assert line["path"] == "/accounts/password/reset/key/2-***/"
+
+
+def test_the_demo_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    Client().get("/api/v1/orders")
+    assert [record for record in caplog.records if record.name.endswith("access_log")] == []
+
+
+def test_no_password_or_token_is_logged_by_anybody(
+    lines: Any, operator: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = Client()
+    body = {"email": operator.email, "password": PASSWORD}
+    answer = client.post("/api/v1/auth/jwt/login", body, content_type="application/json").json()
+    bearer = {"Authorization": f"Bearer {answer['access_token']}"}
+    client.get("/api/v1/auth/me", headers=bearer)
+    refresh = {"refresh_token": answer["refresh_token"]}
+    client.post("/api/v1/auth/jwt/refresh", refresh, content_type="application/json")
+    client.post("/accounts/login/", {"login": operator.email, "password": PASSWORD})
+    text = json.dumps([str(record.msg) + str(record.args) for record in caplog.records])
+    assert len(lines()) == 4
+    for secret in (PASSWORD, answer["access_token"], answer["refresh_token"]):
+        assert secret not in text
