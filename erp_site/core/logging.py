@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import structlog
+from django.utils.log import CallbackFilter
 
 
 def configuration(*, json: bool, debug: bool) -> None:
@@ -46,11 +47,17 @@ def configuration(*, json: bool, debug: bool) -> None:
                     ],
                 }
             },
+            "filters": {
+                "with_traceback": {
+                    "()": CallbackFilter,
+                    "callback": lambda record: record.exc_info is not None,
+                }
+            },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": "DEBUG" if debug else "INFO"},
             "loggers": {
-                # Refusals of the API are answers, not news: the access log has them.
-                "django.request": {"level": "ERROR"},
+                # What was answered is in the access log, with its request id; only failures are news.
+                "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
                 "django.server": {"level": "WARNING"},
                 "django.db.backends": {"level": "INFO"},
                 "django.utils.autoreload": {"level": "WARNING"},

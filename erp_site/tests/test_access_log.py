@@ -5,6 +5,8 @@ import logging
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from accounts.models import User
@@ -86,3 +88,13 @@ def test_no_password_or_token_is_logged_by_anybody(
     assert len(lines()) == 4
     for secret in (PASSWORD, answer["access_token"], answer["refresh_token"]):
         assert secret not in text
+
+
+def test_an_unavailable_database_is_not_logged_without_its_request_id(
+    lines: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    MigrationRecorder(connection).record_unapplied("catalog", "0001_initial")
+    Client(headers={"X-Request-ID": "probe-1"}, raise_request_exception=False).get("/health/ready")
+    (line,) = lines()
+    assert (line["status"], line["request_id"]) == (503, "probe-1")
+    assert [record for record in caplog.records if record.name == "django.request"] == []
