@@ -51,13 +51,16 @@ def configuration(*, json: bool, debug: bool) -> None:
                 "with_traceback": {
                     "()": CallbackFilter,
                     "callback": lambda record: record.exc_info is not None,
-                }
+                },
+                "without_traceback": {"()": CallbackFilter, "callback": _drop_traceback},
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": "DEBUG" if debug else "INFO"},
             "loggers": {
                 # What was answered is in the access log, with its request id; only failures are news.
                 "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
+                # Anybody can ask for another host; the message says all.
+                "django.security.DisallowedHost": {"filters": ["without_traceback"]},
                 "django.server": {"level": "WARNING"},
                 "django.db.backends": {"level": "INFO"},
                 "django.utils.autoreload": {"level": "WARNING"},
@@ -65,3 +68,8 @@ def configuration(*, json: bool, debug: bool) -> None:
             },
         }
     )
+
+
+def _drop_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True

@@ -98,3 +98,14 @@ def test_an_unavailable_database_is_not_logged_without_its_request_id(
     (line,) = lines()
     assert (line["status"], line["request_id"]) == (503, "probe-1")
     assert [record for record in caplog.records if record.name == "django.request"] == []
+
+
+def test_a_wrong_host_is_one_line_that_says_how_to_mend_it(
+    lines: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWED_HOSTS = ["orders.example.com"]
+    Client(headers={"Host": "evil.example"}).get("/accounts/login/")
+    (line,) = lines()
+    (told,) = [record for record in caplog.records if "DisallowedHost" in record.name]
+    assert (line["status"], told.exc_info) == (400, None)
+    assert "add 'evil.example' to ALLOWED_HOSTS" in told.getMessage()

@@ -77,6 +77,13 @@ def test_serve_names_its_address_when_it_answers_there(tmp_path: Path) -> None:
     assert (address.split()[-1], answered) == (f"http://127.0.0.1:{port}", 200)
 
 
+def test_serve_warns_of_https_that_no_proxy_can_end(tmp_path: Path) -> None:
+    with served(tmp_path, free_port(), wait=False, HTTPS="on") as process:
+        assert process.stdout is not None
+        warning = next(line for line in process.stdout if line.startswith("HTTPS"))
+    assert warning.split(":")[1].startswith(" set TRUSTED_PROXIES=1")
+
+
 def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
     with served(tmp_path, port) as process:

@@ -139,6 +139,11 @@ class Command(BaseCommand):
             lines.append(
                 "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again."
             )
+        if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
+            # The server itself speaks plain HTTP: only a proxy can say that its visitor came by HTTPS.
+            lines.append(
+                "HTTPS is on and no proxy is trusted: set TRUSTED_PROXIES=1, or every page redirects to itself."
+            )
         return "\n".join(lines)
 
 
