@@ -16,7 +16,9 @@ from . import redis
 from .models import Event
 
 STREAM: Final = "erp.events"
-STREAM_LENGTH: Final = 1_000_000  # entries kept, approximately; Redis trims whole nodes
+#: Entries kept, approximately: Redis trims whole nodes. At 0.3 to 1 kB each they fit the memory that compose gives it;
+#: a Redis that is full refuses new ones.
+STREAM_LENGTH: Final = 200_000
 STREAM_TIMEOUT: Final = 2.0  # seconds
 
 
