@@ -9,9 +9,11 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from erp_site.core.bodies import whole_bodies
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "erp_site.settings")
 
-application = get_wsgi_application()
+application = whole_bodies(get_wsgi_application(), largest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 if settings.RELAY == "thread":
     from erp_site.core import imports, outbox  # models can be imported only now

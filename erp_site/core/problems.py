@@ -216,7 +216,8 @@ class ApiProblemMiddleware:
         except ValueError:
             return problem(400, "Content-Length is not a number")
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            return problem(413, "A body has at most 1 MiB")
+            # The rest of it stays on the connection, which the server therefore closes: the client is told.
+            return problem(413, "A body has at most 1 MiB", headers={"Connection": "close"})
         if length and request.content_type != "application/json":
             return problem(
                 415,

@@ -1,5 +1,7 @@
 """`manage.py serve`, started as people start it: a process of its own, in an empty folder."""
 
+import http.client
+import json
 import os
 import signal
 import socket
@@ -139,6 +141,48 @@ def test_workers_of_a_killed_server_leave_the_port(tmp_path: Path) -> None:
         while status(port) is not None and time.monotonic() < deadline:
             time.sleep(0.05)
     assert (answered, status(port)) == (200, None)
+
+
+def read_answer(connection: socket.socket) -> tuple[int, str]:
+    """Status and code of the next answer on an open connection; (0, "") if the server closed it instead."""
+    answer = http.client.HTTPResponse(connection)
+    try:
+        answer.begin()
+    except (http.client.RemoteDisconnected, ConnectionError):
+        return 0, ""
+    return answer.status, json.loads(answer.read()).get("code", "")
+
+
+def test_a_connection_survives_a_refusal_without_a_look_at_the_body(tmp_path: Path) -> None:
+    port = free_port()
+    with served(tmp_path, port), socket.create_connection(("127.0.0.1", port)) as connection:
+        # As many clients do: the body is a packet of its own, and the refusal may be faster.
+        connection.sendall(
+            b"POST /api/v1/customers HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        )
+        time.sleep(0.3)
+        connection.sendall(b"{}")
+        refused = read_answer(connection)
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        next_one = read_answer(connection)
+    assert (refused, next_one) == ((401, "unauthenticated"), (200, ""))
+
+
+def test_a_body_in_chunks_is_a_body(tmp_path: Path) -> None:
+    def post(body: bytes) -> tuple[int, str]:
+        connection.sendall(
+            b"POST /api/v1/auth/jwt/login HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        )
+        return read_answer(connection)
+
+    port = free_port()
+    with served(tmp_path, port), socket.create_connection(("127.0.0.1", port)) as connection:
+        small = post(b'{"email": "nobody@example.com", "password": "not-this-one"}')
+        large = post(b" " * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+    assert (small, large) == ((401, "invalid_credentials"), (413, "body_too_large"))
 
 
 def test_serve_refuses_a_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:

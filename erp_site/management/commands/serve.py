@@ -29,7 +29,7 @@ from granian.server import MPServer
 from erp_site.core.database import limit_silence
 
 if TYPE_CHECKING:
-    from django.core.handlers.wsgi import WSGIHandler
+    from erp_site.core.bodies import Application
 
 WAIT_FOR_DATABASE = 60  # seconds; a database container needs about 20 for its first start
 WAIT_FOR_WORKERS = 30  # seconds until a worker answers; then the address is printed all the same
@@ -258,7 +258,7 @@ def server(on_answering: Callable[[], None]) -> Server:
     )
 
 
-def application_of_a_worker() -> "WSGIHandler":
+def application_of_a_worker() -> "Application":
     """What a worker process runs: the site, and a watch on the parent that nothing else would stop it with."""
     # Ctrl-C reaches the whole group. The parent tells its workers then; told twice, one may hang until it is killed.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
