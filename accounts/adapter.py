@@ -3,7 +3,9 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib.auth import logout
 from django.http import HttpRequest
 
 from erp_site.core.ratelimit import client_ip
@@ -29,12 +31,16 @@ class AccountAdapter(DefaultAccountAdapter):
         super().login(request, user)
         if not request.session.session_key:
             request.session.save()
-        services.remember_session(
-            user=user,
-            session_key=request.session.session_key or "",
-            ip=client_ip(request),
-            user_agent=request.headers.get("User-Agent", ""),
-        )
+        try:
+            services.remember_session(
+                user=user,
+                session_key=request.session.session_key or "",
+                ip=client_ip(request),
+                user_agent=request.headers.get("User-Agent", ""),
+            )
+        except services.AccountInactive:
+            logout(request)
+            raise ImmediateHttpResponse(self.respond_user_inactive(request, user)) from None
 
     def set_password(self, user: Any, password: str) -> None:
         services.set_password(user=user, password=password)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 from django.urls import include, path, resolve, reverse
@@ -124,7 +125,7 @@ class _Answer:
 @contextmanager
 def _as_app(request: HttpRequest, **headers: str) -> Iterator[None]:
     """The request with exactly these credentials: a stray token must not decide whose session is used."""
-    kept = request.META
+    kept, session, user = request.META, request.session, request.user
     others = {"HTTP_AUTHORIZATION", "HTTP_X_SESSION_TOKEN"}
     request.META = {key: value for key, value in kept.items() if key not in others} | headers
     request.__dict__.pop("headers", None)  # cached by Django
@@ -132,6 +133,10 @@ def _as_app(request: HttpRequest, **headers: str) -> Iterator[None]:
         yield
     finally:
         request.META = kept
+        request.session, request.user = (
+            session,
+            user,
+        )  # allauth puts them back only if nothing goes wrong
         request.__dict__.pop("headers", None)
 
 
@@ -146,6 +151,9 @@ def _dispatch(
         response = match.func(request, *match.args, **match.kwargs)
     except ImmediateHttpResponse as refused:
         response = refused.response
+    except UpdateError:
+        # Deactivated, or given a new password, since the session was made: its row is gone already.
+        raise ApiError(401, _("You were signed out meanwhile; sign in again.")) from None
     finally:
         request.method, request._body = kept
     return _Answer(name, response.status_code, json.loads(response.content or b"{}"))

@@ -37,6 +37,12 @@ class OwnAccount(Denied):
     code = "own_account"
 
 
+class AccountInactive(Denied):
+    """Deactivated while they were signing in."""
+
+    code = "account_inactive"
+
+
 class WrongPassword(Invalid):
     """The current password given is not the present one."""
 
@@ -253,8 +259,16 @@ def end_sessions(*, user: User) -> None:
     Token.objects.filter(Q(user=user) | Q(client__owner=user)).delete()
 
 
+@retrying_atomic
 def remember_session(*, user: User, session_key: str, ip: str, user_agent: str) -> None:
-    """Note whose session this is: people see where they are signed in, and deactivation ends it."""
+    """Note whose session this is: people see where they are signed in, and deactivation ends it.
+
+    Raises:
+        AccountInactive: the account was deactivated since the password was checked.
+    """
+    # Without this lock a deactivation does not see this session yet, and it works again when the account does.
+    if not User.objects.select_for_update().filter(pk=user.pk, is_active=True):
+        raise AccountInactive(_("This account is not active."))
     UserSession.objects.update_or_create(
         session_key=session_key,
         defaults={"user": user, "ip": ip, "user_agent": user_agent[:200]},

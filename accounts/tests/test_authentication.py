@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt as pyjwt
 import pytest
+from allauth.account import signals as allauth_signals
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import (
     TOTP,
@@ -15,7 +16,9 @@ from allauth.mfa.totp.internal.auth import (
     yield_hotp_counters_from_time,
 )
 from allauth.usersessions.models import UserSession
+from django.contrib.auth import signals as django_signals
 from django.contrib.sessions.models import Session
+from django.dispatch import Signal
 from django.test import Client
 
 from accounts.models import User
@@ -323,6 +326,36 @@ class TestLostRights:
         api.patch(f"/auth/users/{viewer.pk}", {"is_active": True})
         assert me(strict, pair["access_token"]).status == 401
         assert login(strict, viewer.email).status == 200
+
+    @pytest.mark.parametrize(
+        ("moment", "code"),
+        [
+            # After the password was checked, before the session is noted; and after that, before it is saved again.
+            (django_signals.user_logged_in, "account_inactive"),
+            (allauth_signals.user_logged_in, "unauthenticated"),
+        ],
+    )
+    @pytest.mark.parametrize("sign_in", [login, session_login])
+    def test_who_is_deactivated_while_signing_in_is_not_in_when_activated_again(
+        self, strict: Api, api: Api, viewer: User, sign_in: Any, moment: Signal, code: str
+    ) -> None:
+        if sign_in is session_login and moment is allauth_signals.user_logged_in:
+            code = "malformed"  # Django's own answer to a cookie's session that is gone
+
+        def deactivate(**_: Any) -> None:
+            api.patch(f"/auth/users/{viewer.pk}", {"is_active": False})
+
+        moment.connect(deactivate)
+        try:
+            answer = sign_in(strict, viewer.email)
+        finally:
+            moment.disconnect(deactivate)
+        api.patch(f"/auth/users/{viewer.pk}", {"is_active": True})
+        assert (answer.status < 500, answer.code) == (True, code)
+        assert strict.get("/auth/me").status == 401
+        assert not UserSession.objects.filter(user=viewer).exists()
+        living = [session.get_decoded() for session in Session.objects.all()]
+        assert not [s for s in living if s.get("_auth_user_id") == str(viewer.pk)]
 
     def test_a_password_change_kills_every_token_and_session(
         self, strict: Api, api_as: Callable[[User], Api], viewer: User, pair: dict[str, str]
