@@ -194,10 +194,9 @@ def _place(
     )
     # The order first: a duplicate of the key waits here, before it holds any stock, and then replays.
     order.save(force_insert=True)
-    # The INSERT holds the customer's row (foreign key) until the commit: a deletion that was under way is
-    # visible now, one that comes later will see this order. Without this an order could outlive its customer.
-    if not Customer.objects.filter(pk=customer_id).exists():
-        raise NotFound(_("There is no such customer."), customer_id=customer_id)
+    # The INSERT holds the customer's row (foreign key) until the commit: a deletion or deactivation that was under
+    # way is visible now, one that comes later will see this order. Without this an order could outlive its customer.
+    _orderable_customer(customer_id)
     changes = move_stock(
         actor=actor,
         kind=Kind.RESERVED,
@@ -345,6 +344,8 @@ def change_status(
     Raises:
         NotFound, IllegalTransition (the state), Denied (the role), IdempotencyKeyReused, Busy.
     """
+    # Before the key is looked up: a duplicate waits here for the first, and then finds its key used.
+    order = _locked(order_id)
     key_hash, fingerprint = None, ""
     if idempotency_key is not None:
         key_hash = idempotency.key_hash(actor.pk, CHANGE_STATUS, idempotency_key)
@@ -358,7 +359,6 @@ def change_status(
             if used != fingerprint:
                 raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
             return get_order(order_id)
-    order = _locked(order_id)
     transition = _allowed_transition(order, to)
     if not actor.has_perm(transition.permission):
         raise Denied(_("Your role may not do this: %(action)s.") % {"action": transition.label})

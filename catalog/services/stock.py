@@ -234,6 +234,17 @@ def adjust_stock(
         expected), IdempotencyKeyReused, Invalid.
     """
     _require(actor)
+    # Before the key is looked up: a duplicate waits here for the first, and then finds its key used.
+    # Level before product, everywhere: an edit that took them the other way round deadlocked.
+    # A subquery, not a join: the warehouse's row must not be locked.
+    level = (
+        StockLevel.objects.select_for_update()
+        .filter(
+            product_id=product_id,
+            warehouse_id=Warehouse.objects.filter(is_default=True).values("pk")[:1],
+        )
+        .first()
+    )
     key_hash, fingerprint = None, ""
     if idempotency_key is not None:
         key_hash = idempotency.key_hash(actor.pk, ADJUST, idempotency_key)
@@ -250,16 +261,6 @@ def adjust_stock(
             if used != fingerprint:
                 raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
             return _living_product(product_id)
-    # Level before product, everywhere: an edit that took them the other way round deadlocked.
-    # A subquery, not a join: the warehouse's row must not be locked.
-    level = (
-        StockLevel.objects.select_for_update()
-        .filter(
-            product_id=product_id,
-            warehouse_id=Warehouse.objects.filter(is_default=True).values("pk")[:1],
-        )
-        .first()
-    )
     product = _living_product(product_id)
     if level is None:
         raise NotFound(_("There is no such product."))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -23,7 +24,7 @@ from erp_site.core.errors import Duplicate, NotFound
 from erp_site.testing import in_parallel, level_of
 from orders.models import Order
 from orders.services import NewItem, place_order
-from orders.tests.test_races import meeting_after, only_with_row_locks
+from orders.tests.test_races import meeting, meeting_after, only_with_row_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,19 +78,34 @@ def test_parallel_adjustments_all_count(
     assert list(balances) == list(range(1, 11))
 
 
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        ({"delta": 5}, 10),
+        ({"delta": -5}, 0),  # again, it would be too little
+        (
+            {"on_hand": 7, "expected_on_hand": 5},
+            7,
+        ),  # again, it would be another figure than expected
+    ],
+)
 def test_one_key_adjusts_once_however_many_send_it(
-    manager: User, make_product: Callable[..., Product]
+    manager: User, make_product: Callable[..., Product], change: dict[str, Any], after: int
 ) -> None:
-    product = make_product(on_hand=0)
+    product = make_product(on_hand=5)
 
-    def receive() -> Product:
+    def adjust() -> Product:
         return adjust_stock(
-            actor=manager, product_id=product.pk, delta=5, reason="received", idempotency_key="k"
+            actor=manager,
+            product_id=product.pk,
+            reason="counted",
+            idempotency_key="k",
+            **change,
         )
 
-    results = in_parallel(*[receive] * 8)
-    assert [type(result) for result in results] == [Product] * 8
-    assert (level_of(product).on_hand, StockMovement.objects.count()) == (5, 1)
+    results = meeting(adjust, "catalog_stockmovement", "key_hash", times=4)
+    assert [type(result) for result in results] == [Product] * 4
+    assert (level_of(product).on_hand, StockMovement.objects.count()) == (after, 2)
 
 
 def test_a_product_is_either_deleted_or_reserved(

@@ -12,11 +12,18 @@ from accounts.models import User
 from catalog.models import Product, StockLevel, StockMovement
 from catalog.services import InsufficientStock
 from customers.models import Customer
-from customers.services import CustomerInUse, delete_customer
+from customers.services import CustomerInUse, delete_customer, update_customer
 from erp_site.core.errors import NotFound
 from erp_site.testing import in_parallel, level_of
 from orders.models import Order, OrderHistory, OrderItem
-from orders.services import IllegalTransition, NewItem, change_status, delete_order, place_order
+from orders.services import (
+    IllegalTransition,
+    InactiveCustomer,
+    NewItem,
+    change_status,
+    delete_order,
+    place_order,
+)
 from orders.states import OrderStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,6 +179,21 @@ def test_cancelling_six_times_returns_the_stock_once(
     assert list(OrderHistory.objects.filter(order=order).values_list("seq", flat=True)) == [1, 2]
 
 
+def test_one_key_moves_an_order_once_and_every_sender_gets_the_order(
+    product: Product, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 4))
+
+    def confirm() -> Order:
+        return change_status(
+            actor=operator, order_id=order.pk, to=OrderStatus.CONFIRMED, idempotency_key="k"
+        )
+
+    results = meeting(confirm, "orders_orderhistory", "key_hash", times=4)
+    assert [getattr(result, "status", result) for result in results] == ["confirmed"] * 4
+    assert OrderHistory.objects.filter(order=order).count() == 2
+
+
 @pytest.fixture
 def no_history_key() -> Iterator[None]:
     yield from without_unique_key(
@@ -226,6 +248,30 @@ def test_an_order_and_the_deletion_of_its_customer_exclude_each_other(
         assert isinstance(placed, NotFound) != isinstance(deleted, CustomerInUse), (placed, deleted)
         if isinstance(placed, NotFound):
             assert not Order.objects.filter(customer=customer).exists()
+
+
+@only_with_row_locks  # elsewhere the deactivation waits for the whole order
+def test_no_order_is_placed_for_a_customer_who_is_being_deactivated(
+    product: Product, customer: Customer, operator: User, manager: User
+) -> None:
+    barrier = threading.Barrier(2)
+
+    def place() -> Any:
+        with meeting_after("customers_customer", barrier=barrier):
+            return place_order(
+                actor=operator,
+                customer_id=customer.pk,
+                items=[NewItem(product.pk, 1)],
+                idempotency_key="k",
+            )
+
+    def deactivate() -> None:
+        update_customer(actor=manager, customer_id=customer.pk, is_active=False)
+        barrier.wait(timeout=5)  # committed, after the order has seen an active customer
+
+    placed, _ = in_parallel(place, deactivate)
+    assert isinstance(placed, InactiveCustomer)
+    assert (Order.objects.count(), level_of(product).reserved) == (0, 0)
 
 
 def test_shuffled_orders_and_cancels_over_shared_products_leave_an_exact_ledger(
