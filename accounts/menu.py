@@ -92,6 +92,13 @@ MENU: Final = (
                 children=("users:new", "users:detail"),
             ),
             NavItem(_("Activity"), "activity", icon="history", permission=Permission.VIEW_EVENTS),
+            NavItem(
+                _("Import"),
+                "imports:list",
+                icon="upload",
+                permission=Permission.CHANGE_PRODUCTS,
+                children=("imports:job", "imports:columns"),
+            ),
         ),
     ),
     NavGroup(

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.auth import SignedIn, require
@@ -42,8 +43,8 @@ def customer_list(request: SignedIn) -> HttpResponse:
         {"label": label, "query": query, "is_here": found.filters == filters}
         for label, query, filters in (
             (_("All"), "", {}),
-            (_("Active"), "is_active=true", {"is_active": ["true"]}),
-            (_("Inactive"), "is_active=false", {"is_active": ["false"]}),
+            (pgettext("several", "Active"), "is_active=true", {"is_active": ["true"]}),
+            (pgettext("several", "Inactive"), "is_active=false", {"is_active": ["false"]}),
         )
     ]
     return render(request, "customers/customer_list.html", context)

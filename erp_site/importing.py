@@ -54,7 +54,10 @@ def kinds_for(user: User) -> list[Kind]:
 class UploadForm(forms.Form):
     """What is in the file, and the file."""
 
-    kind = forms.ChoiceField(label=gettext_lazy("What is in the file"), widget=forms.RadioSelect)
+    kind = forms.ChoiceField(
+        label=gettext_lazy("What is in the file"),
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+    )
     file = forms.FileField(
         label=gettext_lazy("File"),
         widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),

@@ -7,6 +7,7 @@ from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.auth import SignedIn, require
@@ -49,7 +50,7 @@ def product_list(request: SignedIn) -> HttpResponse:
             "is_hot": True,
         },
         {
-            "label": _("Inactive"),
+            "label": pgettext("several", "Inactive"),
             "query": "is_active=false",
             "count": counts["inactive"],
             "is_here": found.filters == {"is_active": ["false"]},
