@@ -11,7 +11,12 @@ class TaxIdField(forms.CharField):
     """A CPF or CNPJ, with or without punctuation; shown with it."""
 
     def prepare_value(self, value: object) -> object:
-        return taxid.formatted(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        # What was typed may have its punctuation: a CPF with it is as long as a CNPJ without.
+        places = taxid.normalise(value)
+        formatted = taxid.formatted(places)
+        return formatted if formatted != places else value
 
 
 class CustomerForm(ShowsRefusals):

@@ -1,6 +1,7 @@
 """A browser, a served product, and a watch on everything the pages say and ask for behind the reader's back."""
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,10 +10,19 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, Route, WebError
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Route,
+    WebError,
+)
 
 from e2e.chromium import NOTICE, find
 from e2e.server import ADMIN, PASSWORD, Site
+from erp_site.core import gtin, taxid
 
 AXE: Final = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 #: WCAG 2.2 AA and what axe's authors advise beyond it.
@@ -44,6 +54,8 @@ class Served:
 
     url: str
     emails: dict[str, str]
+    log: Path
+    """What it prints, mails included."""
     password: str = PASSWORD
 
     @contextmanager
@@ -63,7 +75,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with Site(folder, f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1") as site:
         # A passkey belongs to a name: it cannot be made for an address of numbers.
         url = site.url.replace("127.0.0.1", "localhost")
-        found = Served(url, {"admin": ADMIN})
+        found = Served(url, {"admin": ADMIN}, site.log)
         with found.api() as api:
             for role in ROLES:
                 found.emails[role] = f"{role}@example.com"
@@ -82,6 +94,65 @@ def make_person(served: Served) -> Callable[..., str]:
             body = {"name": name, "email": email, "role": role, "password": served.password}
             api.post("/auth/users", json=body).raise_for_status()
         return email
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def staff(served: Served) -> dict[str, str]:
+    """One more person of each role, who reads English: their e-mail addresses."""
+    emails = {role: f"english.{role}@example.com" for role in (*ROLES, "admin")}
+    for role, email in emails.items():
+        with served.api() as api:
+            body = {"name": f"English {role.title()}", "email": email, "role": role}
+            api.post("/auth/users", json={**body, "password": served.password}).raise_for_status()
+        served.emails[email] = email
+        with served.api(email) as api:
+            api.patch("/auth/me", json={"language": "en"}).raise_for_status()
+    return emails
+
+
+@pytest.fixture
+def desk(page: Page, staff: dict[str, str], sign_in: Callable[..., None]) -> Callable[..., Page]:
+    """The browser of somebody of this role, in English."""
+
+    def sit_down(role: str = "manager", at: Page = page) -> Page:
+        sign_in(at, staff[role])
+        return at
+
+    return sit_down
+
+
+@pytest.fixture
+def make_product(served: Served) -> Callable[..., dict[str, Any]]:
+    """A product as the API answers it: ten pieces at 10.00, with a barcode."""
+
+    def make(sku: str, **fields: Any) -> dict[str, Any]:
+        # Each worker has its own site, each SKU its own barcode.
+        body = f"{zlib.crc32(sku.encode()):012}"[-12:]
+        wanted = {"sku": sku, "name": f"Product {sku}", "price": "10.00", "on_hand": 10}
+        with served.api() as api:
+            sent = {**wanted, "gtin": body + gtin.check_digit(body), **fields}
+            answer = api.post("/products", json=sent).raise_for_status()
+        return dict(answer.json())
+
+    return make
+
+
+@pytest.fixture
+def make_customer(served: Served) -> Callable[..., dict[str, Any]]:
+    """A customer as the API answers it, with a valid invented CNPJ."""
+
+    def make(name: str, **fields: Any) -> dict[str, Any]:
+        root = f"E{zlib.crc32(name.encode()):011}"[-12:]
+        wanted = {
+            "name": name,
+            "cpf_cnpj": root + taxid.cnpj_check_digits(root),
+            "email": f"buyer.{root.lower()}@example.com",
+        }
+        with served.api() as api:
+            answer = api.post("/customers", json={**wanted, **fields}).raise_for_status()
+        return dict(answer.json())
 
     return make
 
@@ -141,6 +212,17 @@ def watch_context(context: BrowserContext, served: Served, watch: Watch) -> None
     context.on("console", on_console)
     context.on("weberror", on_error)
     context.route(re.compile("^https?://"), guard)
+
+
+@pytest.fixture
+def no_script(browser: Browser, served: Served, watch: Watch) -> Iterator[Page]:
+    """A page of a browser that runs no JavaScript."""
+    with browser.new_context(
+        base_url=served.url, java_script_enabled=False, locale="en-US"
+    ) as context:
+        watch_context(context, served, watch)
+        yield context.new_page()
+    assert watch.wrong == []
 
 
 @pytest.fixture

@@ -184,6 +184,22 @@ class TestForm:
         assert 'value="12.ABC.345/01DE-35"' in page
 
     @pytest.mark.parametrize(
+        ("typed", "shown"),
+        [
+            ("52998224726", "529.982.247-26"),
+            ("529.982.247-26", "529.982.247-26"),
+            ("12abc34501de36", "12.ABC.345/01DE-36"),
+            ("12.ABC.345", "12.ABC.345"),
+        ],
+    )
+    def test_a_wrong_tax_id_comes_back_as_it_was_meant(
+        self, desk: Client, typed: str, shown: str
+    ) -> None:
+        response = desk.post("/customers/new", {**NEW, "cpf_cnpj": typed})
+        assert response.status_code == 422
+        assert response.context["form"]["cpf_cnpj"].value() == shown
+
+    @pytest.mark.parametrize(
         ("typed", "state"),
         [
             ("", ""),

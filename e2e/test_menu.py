@@ -1,0 +1,173 @@
+"""What stands around every page: the menu of each role, Ctrl+K, help, messages, the end of a session, no network."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Served, Watch
+
+pytestmark = pytest.mark.browser
+
+type Desk = Callable[..., Page]
+type Make = Callable[..., dict[str, Any]]
+
+#: Every page of the menu that is somebody's alone, and whose.
+PAGES: Final = {
+    "Orders": ("/orders/", {"viewer", "operator", "manager", "admin"}),
+    "Customers": ("/customers/", {"viewer", "operator", "manager", "admin"}),
+    "Products": ("/products/", {"viewer", "operator", "manager", "admin"}),
+    "Adjust stock": ("/products/adjust", {"manager", "admin"}),
+    "Ran low lately": ("/notices", {"viewer", "operator", "manager", "admin"}),
+    "Users": ("/users/", {"manager", "admin"}),
+    "Activity": ("/activity", {"manager", "admin"}),
+    "Import": ("/import/", {"manager", "admin"}),
+}
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "manager", "admin"])
+def test_a_role_sees_the_pages_it_may_open_and_only_those_open(
+    desk: Desk, watch: Watch, role: str
+) -> None:
+    watch.expect("status of 403")
+    page = desk(role)
+    menu = page.get_by_role("navigation", name="Main")
+    links = {
+        link.inner_text().strip(): link.get_attribute("href") or ""
+        for link in menu.get_by_role("link").all()
+    }
+    assert {label: href for label, href in links.items() if label in PAGES} == {
+        label: path for label, (path, roles) in PAGES.items() if role in roles
+    }
+    for label, href in links.items():
+        if href.startswith("/docs"):
+            continue  # for programs: test_pages.py reads them
+        page.goto(href)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(menu.locator("[aria-current=page]")).to_have_text(re.compile(rf"^\s*{label}\s*$"))
+    for path, roles in PAGES.values():
+        assert (path, page.request.get(path).status) == (path, 200 if role in roles else 403)
+        if role not in roles:
+            page.goto(path)
+            expect(page.get_by_role("heading", level=1)).to_have_text("Not for your role")
+            # In place: the menu is still there to go on with.
+            expect(menu).to_be_visible()
+
+
+def test_ctrl_k_leads_to_pages_products_customers_and_actions(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    make_product("KAY-1", name="Kayaque azul")
+    make_customer("Kayak Aluguel")
+    page = desk()
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to")
+    expect(palette.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    page.keyboard.type("kaya")
+    expect(palette.get_by_role("option")).to_have_count(2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Kayaque azul")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("new cust")
+    expect(palette.get_by_role("option")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("New customer")
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(palette).to_be_hidden()
+
+
+def test_the_help_sheet_lists_the_keys_of_this_page_and_turns_them_off(desk: Desk) -> None:
+    page = desk()
+    page.goto("/products/")
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard")
+    expect(sheet.get_by_text("New product")).to_be_visible()
+    expect(sheet.get_by_text("Place the order")).to_be_hidden()
+    sheet.get_by_role("checkbox").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.keyboard.press("?")
+    expect(sheet).to_be_hidden()
+    expect(page).to_have_url(re.compile("/products/$"))
+
+
+def test_a_session_that_ends_is_told_in_place_and_the_page_goes_on_after_signing_in(
+    desk: Desk, served: Served, staff: dict[str, str], watch: Watch, sign_in: Callable[..., None]
+) -> None:
+    watch.expect("status of 401")
+    page = desk()
+    page.goto("/customers/new")
+    page.get_by_label("Name").fill("Typed before the session ended")
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("CPF/CNPJ").press_sequentially("529")
+    told = page.get_by_role("dialog", name="Your session has ended")
+    expect(told).to_be_visible()
+    with page.expect_popup() as opened:
+        told.get_by_role("link", name="Sign in again").click()
+    tab = opened.value
+    tab.get_by_label("E-mail").fill(staff["manager"])
+    tab.locator("input[name=password]").fill(served.password)
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You are signed in")
+    tab.close()
+    page.bring_to_front()
+    page.evaluate("window.dispatchEvent(new Event('focus'))")  # what returning to the tab does
+    expect(told).to_be_hidden()
+    expect(page.locator(".toast-line")).to_contain_text("Go on where you were.")
+    assert page.context.cookies() != cookies
+    expect(page.get_by_label("Name")).to_have_value("Typed before the session ended")
+    page.get_by_label("CPF/CNPJ").fill("390.533.447-05")
+    expect(page.locator("#tax-id-check")).to_contain_text("CPF 390.533.447-05")
+    page.get_by_label("E-mail").fill("typed@before.example")
+    page.get_by_role("button", name="Add customer").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Typed before the session ended")
+
+
+def test_without_a_network_the_page_stays_and_says_so(desk: Desk, watch: Watch) -> None:
+    watch.expect("ERR_INTERNET_DISCONNECTED|Failed to fetch")
+    page = desk("viewer")
+    page.goto("/products/")
+    page.context.set_offline(True)
+    expect(page.get_by_text("You are offline.")).to_be_visible()
+    page.get_by_label("Search products").fill("anything")
+    expect(page.locator(".toast-line")).to_contain_text("No connection to the server.")
+    expect(page.get_by_label("Search products")).to_have_value("anything")
+    page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_be_hidden()
+    page.get_by_label("Search products").fill("nothing like this")
+    expect(page.get_by_role("heading", name="No product fits these filters")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (403, "Your role may not do this."),
+        (404, "This is not there any more. Reload the page."),
+        (500, "Something went wrong. Nothing was changed."),
+    ],
+)
+def test_a_refused_fragment_is_told_in_place(
+    desk: Desk, watch: Watch, status: int, said: str
+) -> None:
+    watch.expect(f"status of {status}")
+    page = desk("viewer")
+    page.goto("/products/")
+    shown = page.locator("[data-row]").count()
+    page.route("**/products/?search=*", lambda route: route.fulfill(status=status, body="Oops"))
+    page.get_by_label("Search products").fill("x")
+    expect(page.locator(".toast-line")).to_contain_text(said)
+    expect(page.locator("[data-row]")).to_have_count(shown)
+
+
+def test_a_missing_record_is_a_page_with_the_menu_around_it(desk: Desk, watch: Watch) -> None:
+    watch.expect("status of 404")
+    page = desk("viewer")
+    for path in ("/products/999999", "/customers/999999", "/orders/999999"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+        expect(page.get_by_role("navigation", name="Main")).to_be_visible()
