@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from erp_site.core.errors import DomainError, NotFound
+from erp_site.core.errors import Denied, DomainError, NotFound
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
 from orders import queries, services
@@ -230,6 +230,7 @@ def order_bulk(request: SignedIn) -> HttpResponse:
     if action == "pick":
         orders = queries.whole_orders(ids)
         return render(request, "orders/order_print.html", {"orders": orders, "document": "pick"})
+    _require_may_move(request, OrderStatus(action))
     results = [_one_of_many(request, order_id, OrderStatus(action)) for order_id in ids]
     done = sum(1 for result in results if result["done"])
     context = {
@@ -242,6 +243,13 @@ def order_bulk(request: SignedIn) -> HttpResponse:
         "back": request.POST.get("back", ""),
     }
     return render(request, "orders/order_bulk.html", context)
+
+
+def _require_may_move(request: SignedIn, to: OrderStatus) -> None:
+    """A role that may never take this step is refused as a whole, not order by order."""
+    steps = [step for (_from, target), step in TRANSITIONS.items() if target == to]
+    if not any(request.user.has_perm(step.permission) for step in steps):
+        raise Denied(_("Your role does not allow this."))
 
 
 def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus) -> dict[str, Any]:

@@ -1,0 +1,228 @@
+"""Who may post what: every form of the site, sent by everybody, as a page and as a fragment. A new one needs a row."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from accounts.models import User
+from accounts.roles import Role
+from catalog.models import Product
+from customers.models import Customer
+from erp_site.core.models import ImportJob
+from erp_site.testing import record_counts
+from orders.models import Order
+
+FRAGMENT: Final = {"HX-Request": "true", "HX-Request-Type": "partial"}
+OPERATORS: Final = {Role.OPERATOR, Role.MANAGER, Role.ADMIN}
+MANAGERS: Final = {Role.MANAGER, Role.ADMIN}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is sent to a route, and by whom it may be; the names of `ids` stand for records that are there."""
+
+    name: str
+    roles: set[Role]
+    body: dict[str, Any] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+
+
+FORMS: Final = [
+    Form("orders:new", OPERATORS),
+    Form("orders:bulk", OPERATORS, {"action": "confirmed", "ids": "order"}),
+    Form("orders:status", OPERATORS, {"status": "confirmed"}, ids=("order",)),
+    Form("orders:note", OPERATORS, {"text": "Ring twice"}, ids=("order",)),
+    Form("catalog:new", MANAGERS, {"sku": "NEW", "name": "New", "price": "1.00"}),
+    Form("catalog:edit", MANAGERS, {"name": "Other"}, ids=("product",)),
+    Form("catalog:activity", MANAGERS, {"is_active": "false"}, ids=("product",)),
+    Form("catalog:delete", MANAGERS, ids=("product",)),
+    Form("catalog:adjust", MANAGERS, {"product": "product", "quantity": "1", "reason": "found"}),
+    Form("catalog:undo", MANAGERS, {"key": "no-such-adjustment"}),
+    Form("customers:new", MANAGERS, {"name": "New"}),
+    Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",)),
+    Form("customers:check", MANAGERS, {"cpf_cnpj": "529.982.247-25"}),
+    Form("customers:activity", MANAGERS, {"is_active": "false"}, ids=("customer",)),
+    Form("customers:delete", MANAGERS, ids=("customer",)),
+    Form("users:new", MANAGERS, {"name": "New", "email": "new@example.com", "role": "viewer"}),
+    Form("users:detail", MANAGERS, {"name": "Other", "role": "operator"}, ids=("user",)),
+    Form("users:activity", MANAGERS, {"is_active": "false"}, ids=("user",)),
+    Form("users:reset", MANAGERS, ids=("user",)),
+    Form("users:password", MANAGERS, {"password": "a-very-long-password"}, ids=("user",)),
+    Form("imports:list", MANAGERS, {"kind": "products", "file": "file"}),
+    Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv")),
+]
+#: Another's import is not there, for managers too.
+OWNED: Final = ["imports:columns", "imports:apply", "imports:stop"]
+#: What everybody signed in does about themselves.
+OWN: Final = {
+    "account_change_password",
+    "account_profile",
+    "account_reauthenticate",
+    "account_set_password",
+    "mfa_activate_totp",
+    "mfa_add_webauthn",
+    "mfa_deactivate_totp",
+    "mfa_edit_webauthn",
+    "mfa_generate_recovery_codes",
+    "mfa_list_webauthn",
+    "mfa_reauthenticate",
+    "mfa_reauthenticate_webauthn",
+    "mfa_remove_webauthn",
+    "orders:view_delete",
+    "orders:view_save",
+    "usersessions_list",
+}
+#: What strangers may send, each with a refusal of its own.
+OPEN: Final = {
+    "account_language",
+    "account_login",
+    "account_logout",
+    "account_reset_password",
+    "account_reset_password_from_key",
+    "account_signup",
+    "machine_token",
+    "mfa_authenticate",
+    "mfa_login_webauthn",
+}
+#: Pages of the library that only read, whatever the method.
+READ_BY_LIBRARY: Final = {
+    "account_inactive",
+    "account_reset_password_done",
+    "account_reset_password_from_key_done",
+    "account_signup_done",
+    "mfa_download_recovery_codes",
+    "mfa_index",
+    "mfa_view_recovery_codes",
+}
+
+
+def routes(
+    patterns: list[URLPattern | URLResolver] | None = None, prefix: str = ""
+) -> Iterator[str]:
+    """The names of all addresses but the API's."""
+    for pattern in patterns or get_resolver().url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield f"{prefix}{pattern.name}"
+        elif pattern.namespace != "api-v1":
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from routes(pattern.url_patterns, inner)
+
+
+LISTED: Final = {form.name for form in FORMS} | {*OWNED} | OWN | OPEN | READ_BY_LIBRARY
+#: Every other route answers no POST; a new one that does fails here until it has its row above.
+READS: Final = sorted(set(routes()) - LISTED)
+
+
+@dataclass
+class Site:
+    """One record of each kind, and a browser for everybody."""
+
+    records: dict[str, int]
+    people: dict[Role, User]
+
+    def browser(self, role: Role | None) -> Client:
+        client = Client(raise_request_exception=False)
+        if role:
+            client.force_login(self.people[role], backend="accounts.backends.RoleBackend")
+        return client
+
+    def post(self, role: Role | None, form: Form, **headers: Any) -> Any:
+        arguments = [*form.args, *(self.records[name] for name in form.ids)]
+        body = {
+            name: SimpleUploadedFile("file.csv", b"SKU;Name\nA;B\n")
+            if value == "file"
+            else self.records.get(value, value)
+            for name, value in form.body.items()
+        }
+        return self.browser(role).post(reverse(form.name, args=arguments), body, headers=headers)
+
+
+@pytest.fixture
+def site(
+    people: dict[Role, User],
+    make_user: Callable[..., User],
+    product: Product,
+    customer: Customer,
+    place: Callable[..., Order],
+) -> Site:
+    order = place((product, 1))
+    records = {
+        "order": order.pk,
+        "product": product.pk,
+        "customer": customer.pk,
+        "user": make_user("viewer").pk,
+    }
+    return Site(records, people)
+
+
+def test_every_row_is_a_route() -> None:
+    assert set(routes()) >= LISTED
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+class TestForm:
+    def test_a_stranger_is_sent_to_sign_in(self, site: Site, form: Form) -> None:
+        before = record_counts()
+        response = site.post(None, form)
+        assert response.status_code == 302
+        assert response["Location"].startswith("/accounts/login/?next=")
+        assert record_counts() == before
+
+    @pytest.mark.parametrize("headers", [{}, FRAGMENT], ids=["page", "fragment"])
+    def test_a_role_without_it_is_refused_and_nothing_changes(
+        self, site: Site, form: Form, headers: dict[str, str]
+    ) -> None:
+        before = record_counts()
+        for role in set(Role) - form.roles:
+            assert (role, site.post(role, form, **headers).status_code) == (role, 403)
+        assert record_counts() == before
+
+    def test_a_role_with_it_is_heard(self, site: Site, form: Form) -> None:
+        for role in form.roles:
+            assert site.post(role, form).status_code in {200, 302, 404, 409, 422}, role
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", OWNED)
+def test_an_import_is_its_owners(site: Site, people: dict[Role, User], name: str) -> None:
+    site.post(Role.MANAGER, next(form for form in FORMS if form.name == "imports:list"))
+    address = reverse(name, args=[ImportJob.objects.get().pk])
+    assert site.browser(None).post(address)["Location"].startswith("/accounts/login/")
+    for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
+        assert (role, site.browser(role).post(address).status_code) == (role, 404)
+    assert ImportJob.objects.get().state == ImportJob.State.MAPPING
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_what_is_ones_own_is_nothing_to_strangers(site: Site, name: str) -> None:
+    ids = [1] if name in {"orders:view_delete", "mfa_edit_webauthn", "mfa_remove_webauthn"} else []
+    before = record_counts()
+    response = site.browser(None).post(reverse(name, args=ids))
+    assert response.status_code == 302
+    assert response["Location"].startswith("/accounts/login/")
+    assert record_counts() == before
+
+
+ARGUMENTS: Final[dict[str, list[Any]]] = {
+    "catalog:detail": [1],
+    "customers:detail": [1],
+    "imports:job": [1],
+    "imports:result": [1, "csv"],
+    "orders:detail": [1],
+    "orders:print": [1, "pick"],
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", READS)
+def test_every_other_address_takes_no_form(site: Site, name: str) -> None:
+    address = reverse(name, args=ARGUMENTS.get(name, []))
+    assert site.browser(Role.ADMIN).post(address).status_code == 405
