@@ -1,9 +1,11 @@
 """Collect the words of the product into locale/**/*.po and compile them; needs no gettext on the machine.
 
 With --check nothing is written: it fails on a string that is not collected, not translated or fuzzy, on a
-translation whose placeholders differ, and on a .mo file that does not match.
+translation whose placeholders differ, on a .mo file that does not match, and on words for people that no
+translation can reach: bare in a template, in a script, or given to a message, a label or a refusal.
 """
 
+import ast
 import io
 import re
 import sys
@@ -36,6 +38,26 @@ HEADER = {
     "Plural-Forms": "nplurals=2; plural=(n > 1);",
 }
 PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
+
+#: Names and codes, the same in every language.
+NAMES = re.compile(
+    r"ERP Pedidos|Português|\b(?:SKU|GTIN|CPF|CNPJ|CSV|XLSX)\b|openapi\.json|CAF-500"
+)
+WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}")
+#: What of a template is no text for people, or is translated as a whole.
+NO_TEXT = re.compile(
+    r"{% (blocktranslate|comment)\b.*?{% end\1 %}|{%.*?%}|{{.*?}}|{#.*?#}"
+    r"|<(script|style|code|kbd|pre)\b.*?</\2>",
+    re.DOTALL,
+)
+ATTRIBUTE = re.compile(r'\b(?:aria-label|title|placeholder|alt)="([^"]*)"')
+MARKUP = re.compile(r"<[^>]*>", re.DOTALL)
+SCRIPT_COMMENT = re.compile(r"(?m)(?<!:)//.*$")
+#: A sentence between quotes: words and their punctuation only, so no selector and no code.
+SENTENCE = re.compile(r"""(["'`])([A-Za-zÀ-ÿ]+[,:]?(?: [A-Za-zÀ-ÿ]+[,:]?)+[.!?…]?)\1""")
+#: Python calls whose text people read: messages.success(request, text) and refusals like Denied(text).
+REFUSALS = {"Conflict", "Denied", "Invalid", "NotFound", "ValidationError"}
+LABELS = {"label", "help_text", "verbose_name", "empty_label"}
 
 #: Context, singular, plural: what one translated string is looked up by.
 type Key = tuple[str | None, str, str]
@@ -107,6 +129,40 @@ def mistakes(catalog: polib.POFile) -> Iterator[str]:
                 yield f"other placeholders in the translation of {entry.msgid!r}"
 
 
+def untranslatable() -> Iterator[str]:
+    """Words for people that are not asked to be translated, with their file."""
+    for file in sorted((ROOT / "templates").rglob("*.*")):
+        text = NO_TEXT.sub(" ", file.read_text())
+        for said in (*ATTRIBUTE.findall(text), *MARKUP.sub("\n", text).splitlines()):
+            if WORD.search(NAMES.sub("", said)):
+                yield f"{file.relative_to(ROOT)}: {said.strip()!r} is bare text"
+    for file in sorted((ROOT / "static").glob("*.js")):
+        for _quote, said in SENTENCE.findall(SCRIPT_COMMENT.sub("", file.read_text())):
+            yield f"{file.relative_to(ROOT)}: {said!r} is bare text: put it into an attribute of the page"
+    for file, source in sources():
+        if file.suffix == ".py":
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Call):
+                    for said in bare_arguments(node):
+                        yield f"{file.relative_to(ROOT)}:{node.lineno}: {said!r} is bare text"
+
+
+def bare_arguments(call: ast.Call) -> Iterator[str]:
+    """Of a message, a refusal, or the label of a field: its text, where that is written as it is."""
+    texts = [keyword.value for keyword in call.keywords if keyword.arg in LABELS]
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="messages")):
+            texts += call.args[1:2]
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in REFUSALS:
+            texts += call.args[:1]
+    for text in texts:
+        parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+        for part in parts:
+            said = part.value if isinstance(part, ast.Constant) else None
+            if isinstance(said, str) and WORD.search(NAMES.sub("", said)):
+                yield said
+
+
 def main() -> int:
     check = sys.argv[1:] == ["--check"]
     wrong = 0
@@ -123,6 +179,9 @@ def main() -> int:
         for mistake in found:
             print(f"{file.relative_to(ROOT)}: {mistake}")
         wrong += len(found)
+    for mistake in untranslatable():
+        print(mistake)
+        wrong += 1
     return min(wrong, 1)
 
 

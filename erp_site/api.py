@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.openapi.schema import OpenAPISchema
@@ -72,7 +73,7 @@ def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
             unknown = [name for name in request.GET if name not in known]
             if unknown:
                 raise Invalid(
-                    f"Unknown query parameter: {', '.join(unknown)}",
+                    _("Unknown query parameter: %(names)s") % {"names": ", ".join(unknown)},
                     errors=[
                         FieldError(
                             pointer=name, code="extra_forbidden", detail="Unknown query parameter"
