@@ -88,7 +88,7 @@ deploy-check: .venv/.dev ## Check the production settings
 
 ## Write
 
-.PHONY: format docs messages vendor lock clean
+.PHONY: format docs messages pictures vendor lock clean
 format: .venv/.dev ## Format the code
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
@@ -98,6 +98,9 @@ docs: .venv/.dev ## Write the generated documents again
 
 messages: .venv/.dev ## Collect the words of the product and compile their translations
 	@$(PY) .ci/messages.py
+
+pictures: .venv/.dev ## Take the pictures of the README anew (needs Chromium)
+	@$(PY) -m e2e.pictures
 
 vendor: .venv/.dev ## Fetch the browser files of other projects and build the icon sprite (needs npm)
 	@$(PY) .ci/vendor.py
