@@ -18,6 +18,7 @@ from playwright.sync_api import (
     Playwright,
     Route,
     WebError,
+    expect,
 )
 
 from e2e.chromium import NOTICE, find
@@ -38,6 +39,8 @@ ARGUMENTS: Final = [
     "--disable-sync",
 ]
 ROLES: Final = ("viewer", "operator", "manager")
+#: A machine that does other things as well is slow, not broken.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
