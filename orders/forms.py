@@ -70,7 +70,12 @@ class EntryForm(forms.Form):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     customer_reference = forms.CharField(label=_("Their reference"), required=False, max_length=64)
-    delivery_address = forms.CharField(label=_("Delivery address"), required=False, max_length=500)
+    delivery_address = forms.CharField(
+        label=_("Delivery address"),
+        required=False,
+        max_length=500,
+        help_text=_("Left empty, it is the customer's own."),
+    )
     notes = forms.CharField(
         label=_("Notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
@@ -125,10 +130,24 @@ def entry_lines(data: QueryDict) -> list[EntryLine]:
     ]
 
 
-_PASTED = re.compile(r"\s*([^;,\t]+?)\s*(?:[;,\t]\s*([0-9]{1,7})\s*)?$")
+@dataclass(frozen=True, slots=True)
+class PastedLine:
+    """One line of pasted text and what it asks for; without a code it could not be read."""
+
+    text: str
+    code: str = ""
+    quantity: str = "1"
 
 
-def pasted_lines(text: str) -> list[tuple[str, str]]:
-    """(code, quantity) of each "SKU;qty" line; a line without a quantity means one."""
-    found = (_PASTED.fullmatch(line) for line in text.splitlines() if line.strip())
-    return [(match[1], match[2] or "1") if match else ("", "") for match in found][:200]
+#: "CAF-500;24", as spreadsheets copy it: tabs, commas, and whole numbers with a fraction of zeros.
+_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t]\s*(?:([0-9]{1,7})(?:[.,]0{1,2})?)?\s*)?")
+
+
+def pasted_lines(text: str) -> list[PastedLine]:
+    """What each line of "SKU;quantity" asks for; a line without a quantity asks for one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [(line, _PASTED.fullmatch(line)) for line in lines]
+    return [
+        PastedLine(line, match[1], match[2] or "1") if match else PastedLine(line)
+        for line, match in found
+    ]

@@ -47,8 +47,11 @@
   });
   document.addEventListener("htmx:error", (event) => {
     if (event.detail.error?.name === "AbortError") return; // replaced by a newer request
-    if (event.detail.error instanceof TypeError) show({ level: "danger", message: words.offline });
-    else console.error(event.detail.error);
+    const { error } = event.detail;
+    // A request that was sent may have been done: a form that knows better says so itself.
+    const own = event.target.closest?.("[data-no-answer]")?.dataset.noAnswer;
+    if (error instanceof TypeError || error === "timeout") show({ level: "danger", message: own || words.offline });
+    else console.error(error);
   });
 
   // --- theme: radio buttons named "theme"

@@ -1,13 +1,16 @@
-// Order entry at the speed of hands: comboboxes, scan -> quantity -> Enter -> scan, running total, shortages while typing.
-// The server does the same without this file; here it only happens sooner.
+// Order entry at the speed of hands: comboboxes, scan -> quantity -> Enter -> scan, running total, shortages while typing,
+// and a draft that survives a reload. The server does the rest without this file; here it only happens sooner.
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const LARGEST = 1_000_000;
-  const money = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const { lang } = document.documentElement;
+  const number = new Intl.NumberFormat(lang);
+  const money = new Intl.NumberFormat(lang, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const brl = (cents) => `R$\u00a0${money.format(cents / 100)}`;
   const form = () => $("#entry");
   const code = () => $("#code");
+  const QUANTITY = "#lines input[name=quantity]";
 
   // --- the running total and the shortages
   function pieces(row) {
@@ -17,6 +20,7 @@
   function update() {
     const rows = $$("#lines > tr");
     let total = 0;
+    let all = 0;
     let short = 0;
     for (const row of rows) {
       const count = pieces(row);
@@ -24,6 +28,7 @@
       const isShort = count > Number(row.dataset.available);
       const isWrong = !(count >= 1 && count <= LARGEST);
       total += subtotal;
+      all += count || 0;
       short += isShort;
       $("[data-subtotal]", row).textContent = brl(subtotal);
       $("[data-short]", row).hidden = !isShort;
@@ -33,15 +38,18 @@
       else input.removeAttribute("aria-invalid");
     }
     $("[data-total]").textContent = brl(total);
-    $("[data-line-count]").textContent = rows.length;
+    $("[data-line-count]").textContent = number.format(rows.length);
+    $("[data-piece-count]").textContent = number.format(all);
     $("[data-short-note]").hidden = !short;
     $("[data-empty]").hidden = rows.length > 0;
   }
 
   // --- comboboxes (WAI-ARIA: the field keeps the focus, the list is marked)
   const listOf = (field) => document.getElementById(field.getAttribute("aria-controls"));
-  const options = (list) => $$("[role=option]", list);
+  const options = (list) => $$("[role=option]:not([aria-disabled])", list);
   const marked = (list) => $("[aria-selected=true]", list);
+  // A list counts only for the text it was asked for: a scanner sends Enter before the answer is there.
+  const fresh = (field) => field.value.trim() !== "" && listOf(field).dataset.typed === field.value.trim();
 
   function close(field) {
     const list = listOf(field);
@@ -57,13 +65,11 @@
   }
   function opened(field) {
     const list = listOf(field);
-    if (document.activeElement !== field || !field.value.trim() || !options(list).length) return close(field);
+    if (document.activeElement !== field || !fresh(field)) return close(field);
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
     mark(field, marked(list) || options(list)[0]);
   }
-  // A list counts only for the text it was asked for: a scanner sends Enter before the answer is there.
-  const fresh = (field) => listOf(field).dataset.typed === field.value.trim();
 
   function choose(field, option) {
     if (field.dataset.combo === "customer") {
@@ -75,46 +81,55 @@
       close(field);
       $("[data-choose-customer]").click();
     } else {
-      field.value = option.dataset.value;
-      add(field);
+      add(option.dataset.value);
     }
   }
-  function add(field) {
-    close(field);
-    field.dataset.sent = field.value;
+  // The field is free for the next scan at once; what was not found comes back into it.
+  function add(text) {
+    const field = code();
+    field.value = text;
     $("[data-add]").click();
+    field.value = "";
+    close(field);
   }
 
   document.addEventListener("input", (event) => {
-    if (event.target.matches("[data-combo]")) delete event.target.dataset.sent;
-    if (event.target.matches("#code")) $("#scan-problem").hidden = true;
-    if (event.target.matches("#lines input[name=quantity]")) update();
+    const field = event.target;
+    if (field.matches("[data-combo]") && !fresh(field)) close(field);
+    if (field.matches("#code")) $("#scan-problem").hidden = true;
+    if (field.matches(QUANTITY)) update();
   });
 
-  document.addEventListener("keydown", (event) => {
+  // --- keys
+  let typed = ""; // into the quantity that has the focus
+  let before = ""; // what that quantity was
+
+  function inQuantity(event) {
     const field = event.target;
-    if ((event.ctrlKey || event.metaKey) && event.key === "Enter" && form()) {
+    if (event.key === "Enter") {
       event.preventDefault();
-      return $("[data-place]").click();
-    }
-    if (field.matches?.("#lines input[name=quantity]")) {
-      if (event.key === "Enter") {
-        event.preventDefault();
-        code().focus();
-      } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        const inputs = $$("#lines input[name=quantity]");
-        const next = inputs[inputs.indexOf(field) + (event.key === "ArrowDown" ? 1 : -1)];
-        if (next) {
-          event.preventDefault();
-          next.focus();
-        }
-      } else if (event.key === "Delete" && event.ctrlKey) {
-        event.preventDefault();
-        remove(field.closest("tr"));
+      // More places than any quantity, or letters: that was a scanner. A code is never a quantity.
+      if (typed.length > 7 || /[^\d]/.test(typed)) {
+        const scanned = typed;
+        field.value = before;
+        update();
+        add(scanned);
       }
-      return;
-    }
-    if (!field.matches?.("[data-combo]")) return;
+      code().focus();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const inputs = $$(QUANTITY);
+      const next = inputs[inputs.indexOf(field) + (event.key === "ArrowDown" ? 1 : -1)];
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+    } else if (event.key === "Delete" && event.ctrlKey) {
+      event.preventDefault();
+      remove(field.closest("tr"));
+    } else if (event.key.length === 1 && !event.ctrlKey && !event.metaKey) typed += event.key;
+    else if (event.key === "Backspace" || event.key === "Delete") typed = "";
+  }
+  function inCombo(event) {
+    const field = event.target;
     const list = listOf(field);
     const all = options(list);
     if ((event.key === "ArrowDown" || event.key === "ArrowUp") && !list.hidden && all.length) {
@@ -128,12 +143,31 @@
       event.preventDefault();
       const option = !list.hidden && fresh(field) ? marked(list) : null;
       if (option) choose(field, option);
-      else if (field.dataset.combo === "product" && field.value.trim()) add(field);
+      else if (field.dataset.combo === "product" && field.value.trim()) add(field.value.trim());
       else if (field.dataset.combo === "customer" && field.value.trim()) $("[data-choose-customer]").click();
     }
+  }
+  document.addEventListener("keydown", (event) => {
+    const field = event.target;
+    if (!form() || $("dialog[open]") || !field.matches) return;
+    if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
+      event.preventDefault();
+      if (!event.repeat) $("[data-place]").click();
+    } else if (field.matches(QUANTITY)) inQuantity(event);
+    else if (field.matches("[data-combo]")) inCombo(event);
+    else if (event.key === "Enter" && field.matches(".new-customer input")) {
+      event.preventDefault();
+      $("[data-add-customer]").click();
+    } else if (event.key === "Enter" && field.matches("#entry input")) event.preventDefault(); // sends nothing by accident
+  });
+  document.addEventListener("focusin", (event) => {
+    if (!event.target.matches(QUANTITY)) return;
+    event.target.select();
+    typed = "";
+    before = event.target.value;
   });
   document.addEventListener("mousedown", (event) => {
-    const option = event.target.closest("[data-combo] ~ .options [role=option]");
+    const option = event.target.closest(".combo [role=option]:not([aria-disabled])");
     if (option) {
       event.preventDefault();
       choose($("[data-combo]", option.closest(".combo")), option);
@@ -146,23 +180,30 @@
     update();
     code().focus();
   }
+  function takeAvailable(row) {
+    if (row.dataset.available === "0") row.remove();
+    else $("input[name=quantity]", row).value = row.dataset.available;
+  }
   document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
     const row = event.target.closest("#lines > tr");
-    if (row && event.target.closest("[data-remove]")) {
+    if (!button) return;
+    if (row && button.matches("[data-remove]")) {
       event.preventDefault();
       remove(row);
-    } else if (row && event.target.closest("[data-take-available]")) {
-      const input = $("input[name=quantity]", row);
-      input.value = row.dataset.available;
-      if (row.dataset.available === "0") remove(row);
-      else {
-        update();
-        input.focus();
-      }
+    } else if (row && button.matches("[data-take-available]")) {
+      event.preventDefault();
+      takeAvailable(row);
+      update();
+      (row.isConnected ? $("input[name=quantity]", row) : code()).focus();
+    } else if (button.matches("[data-take-all]")) {
+      event.preventDefault();
+      $$("#lines > tr").filter((each) => pieces(each) > Number(each.dataset.available)).forEach(takeAvailable);
+      $("#problems")?.remove();
+      update();
+      $("[data-place]").focus();
     }
-  });
-  document.addEventListener("focusin", (event) => {
-    if (event.target.matches("#lines input[name=quantity]")) event.target.select();
+    keepDraft();
   });
   // The answer of a scan: a product that is there already gets one more, a new one waits for its quantity.
   document.addEventListener("line:added", (event) => {
@@ -174,12 +215,12 @@
         second.remove();
         input.value = (pieces(first) || 0) + 1;
       }
-      const field = code();
-      field.value = "";
-      close(field);
       update();
-      input.focus();
+      keepDraft();
       first.scrollIntoView({ block: "nearest" });
+      if (code().value) return; // the next scan has begun
+      input.focus();
+      input.select();
     });
   });
   // "SKU;qty" lines pasted where codes are typed go the way of pasted lines.
@@ -191,22 +232,91 @@
     $("[data-paste]").click();
   });
 
-  // --- after each swap
-  document.addEventListener("htmx:after:swap", () => {
-    if (!form()) return;
-    for (const field of $$("[data-combo]")) {
-      if (field.dataset.sent === field.value) close(field);
-      else opened(field);
+  // --- a new customer takes what was searched for in vain
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.matches?.(".new-customer") || !event.target.open) return;
+    const text = $("#customer-search").value.trim();
+    const name = text.includes("@") ? "email" : /\d/.test(text) ? "cpf_cnpj" : "name";
+    const field = $(`[name=new-${name}]`);
+    if (text && !field.value) field.value = text;
+    $$(".new-customer input").find((input) => !input.value)?.focus();
+  }, true);
+
+  // --- the draft: in this tab, for this person, until the order is placed
+  const DRAFT = `order-draft-${$("#signed-out")?.dataset.user}`;
+  let placed = false;
+  const fields = () => new URLSearchParams(new FormData(form()));
+  const draft = () => {
+    try {
+      return sessionStorage.getItem(DRAFT);
+    } catch {
+      return null; // storage may be forbidden
     }
+  };
+  function keepDraft() {
+    if (!form() || placed) return;
+    const kept = fields();
+    kept.delete("csrfmiddlewaretoken");
+    try {
+      if (kept.has("product")) sessionStorage.setItem(DRAFT, kept);
+    } catch {}
+  }
+  function dropDraft() {
+    try {
+      sessionStorage.removeItem(DRAFT);
+    } catch {}
+    $("#draft").hidden = true;
+  }
+  async function restoreDraft() {
+    const kept = new URLSearchParams(draft());
+    kept.set("csrfmiddlewaretoken", fields().get("csrfmiddlewaretoken"));
+    const headers = { "HX-Request": "true", "HX-Request-Type": "partial" };
+    const answer = await fetch(form().getAttribute("action"), { method: "POST", headers, body: kept });
+    if (!answer.ok) return;
+    form().outerHTML = await answer.text();
+    htmx.process(form());
+    $("#draft").hidden = true;
+    ready();
+  }
+  document.addEventListener("change", keepDraft);
+  addEventListener("pagehide", keepDraft);
+  document.addEventListener("htmx:after:request", (event) => {
+    const { sourceElement, response } = event.detail.ctx;
+    if (!sourceElement.matches?.("[data-place]") || !response?.headers.has("HX-Redirect")) return;
+    placed = true;
+    dropDraft();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-draft-restore]")) restoreDraft();
+    if (event.target.closest("[data-draft-drop]")) {
+      dropDraft();
+      ready();
+    }
+  });
+
+  // --- after each swap, and when the page comes up
+  function ready() {
+    for (const field of $$("[data-combo]")) opened(field);
     update();
     const problems = $("#problems");
     if (problems && !problems.dataset.seen) {
       problems.dataset.seen = "yes";
-      problems.focus();
+      // What is wrong, or the first line that is short, is where to type next.
+      ($("[aria-invalid=true], .is-short input[name=quantity]", form()) || problems).focus();
+      problems.scrollIntoView({ block: "nearest" });
+    } else if (document.activeElement === document.body) ($("[aria-invalid=true]", form()) || $("[autofocus]", form()))?.focus();
+  }
+  document.addEventListener("htmx:after:swap", () => {
+    if (!form() || $("#palette")?.open) return;
+    const unknown = $("#scan-problem[data-code]");
+    if (unknown) {
+      if (!code().value) code().value = unknown.dataset.code;
+      delete unknown.dataset.code;
+      code().focus();
+      code().select();
     }
-  });
-  document.addEventListener("htmx:after:settle", () => {
-    if (form() && document.activeElement === document.body) $("[autofocus]", form())?.focus();
+    ready();
+    keepDraft();
   });
   // One sending is enough: the button rests until the answer (the key in the form makes a second harmless anyway).
   document.addEventListener("submit", (event) => {
@@ -214,9 +324,14 @@
     const button = event.submitter;
     if (button?.matches("[data-place]")) setTimeout(() => (button.disabled = true));
   });
-  addEventListener("pageshow", () => {
+  addEventListener("pageshow", (event) => {
     if (!form()) return;
+    placed = false;
     $("[data-place]").disabled = false;
-    update();
+    ready();
+    if (event.persisted || !form().matches("[data-blank]") || !draft()) return;
+    const [{ type }] = performance.getEntriesByType("navigation");
+    if (type === "navigate") $("#draft").hidden = false;
+    else restoreDraft();
   });
 })();

@@ -4,7 +4,7 @@ the form's own idempotency key makes a second sending the same order."""
 import json
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import uuid_utils
 from django.contrib import messages
@@ -20,12 +20,19 @@ from accounts.roles import Permission
 from catalog.models import Product
 from catalog.queries import as_record, find_by_codes, find_products, get_products
 from catalog.services import InsufficientStock
+from customers.forms import CustomerForm
 from customers.queries import find_customers, get_customer
-from erp_site.core.errors import DomainError, IdempotencyKeyReused
+from customers.services import create_customer
+from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, Invalid
 from erp_site.core.htmx import is_partial
 from orders import queries, services
-from orders.forms import EntryForm, EntryLine, entry_lines, pasted_lines
+from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines, pasted_lines
 from orders.models import Order
+
+#: What the names of a new customer's fields begin with, among those of the order.
+NEW_CUSTOMER: Final = "new"
+#: Of a long paste with the wrong column, the first few lines say it all.
+MOST_PROBLEMS: Final = 10
 
 
 @require_safe
@@ -56,24 +63,41 @@ def order_new(request: SignedIn) -> HttpResponse:
     """The form. Every button of it posts the whole form; `action` says which it was."""
     if request.method != "POST":
         return _show(request, *_blank(request))
-    form, lines = EntryForm(request.POST), entry_lines(request.POST)
-    action = request.POST.get("action", "")
+    lines = entry_lines(request.POST)
+    action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
         return _answer_line(request)
     fill(lines)
     if action == "place":
-        return _place(request, form, lines)
+        return _place(request, EntryForm(request.POST), lines)
     form = EntryForm(initial=request.POST.dict())
-    problems: list[str] = []
-    if action == "change_customer":
+    if action == "new_customer":
+        return _new_customer(request, form, lines)
+    if action == "customer":
+        form.initial["customer"] = form.initial.get("customer") or _only_customer(request)
+    elif action == "change_customer":
         form.initial["customer"] = None
-    elif action == "add" and (code := request.POST.get("code", "").strip()):
-        problems = _add(lines, [(code, "1")])
-    elif action == "paste":
-        problems = _add(lines, pasted_lines(request.POST.get("pasted", "")))
-    elif action.startswith("remove:"):
-        lines = [line for line in lines if f"remove:{line.product_id}" != action]
-    return _show(request, form, lines, problems=problems, status=422 if problems else 200)
+    return _show(request, form, *_changed(request, lines, action, argument))
+
+
+def _changed(
+    request: SignedIn, lines: list[EntryLine], action: str, argument: str
+) -> tuple[list[EntryLine], Sequence[str], str]:
+    """The lines after a button that changes them, what went wrong, and pasted text that stands for none of them."""
+    if action == "paste":
+        return _paste(lines, request.POST.get("pasted", ""))
+    problems: list[str] = []
+    if action == "add" and (code := request.POST.get("code", "").strip()):
+        problems = [
+            _no_product(wanted.code) for wanted in _add(lines, [PastedLine(code, code, "1")])
+        ]
+    elif action == "repeat" and argument.isascii() and argument.isdigit():
+        _add_again(lines, queries.get_order(int(argument)))
+    elif action == "remove":
+        lines = [line for line in lines if str(line.product_id) != argument]
+    elif action == "take":
+        lines = _take_available(lines, argument)
+    return lines, problems, request.POST.get("pasted", "")
 
 
 def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
@@ -88,8 +112,7 @@ def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
             "notes": order.notes,
             "delivery_address": order.delivery_address,
         }
-        lines = [EntryLine(item.product_id, str(item.quantity)) for item in order.items.all()]
-        fill(lines)
+        _add_again(lines, order)
     elif customer.isascii() and customer.isdigit():
         initial["customer"] = customer
     return EntryForm(initial=initial), lines
@@ -118,24 +141,88 @@ def describe(line: EntryLine, product: Product) -> None:
         line.error = _("Not sold at present.")
 
 
-def _add(lines: list[EntryLine], wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Add products by code to the lines; what was not found comes back as sentences."""
-    found = find_by_codes([code for code, _quantity in wanted])
-    problems = []
+def _no_product(code: str) -> str:
+    return _("No product has the code “%(code)s”.") % {"code": code}
+
+
+def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> list[PastedLine]:
+    """Add products by code to the lines; those that no product has come back."""
+    found = find_by_codes([each.code for each in wanted])
     present = {line.product_id: line for line in lines}
-    for code, quantity in wanted:
-        product = found.get(code.strip().upper())
+    unknown = []
+    for each in wanted:
+        product = found.get(each.code.upper())
         if product is None:
-            problems.append(_("No product has the code “%(code)s”.") % {"code": code})
+            unknown.append(each)
         elif product.pk in present:
             line = present[product.pk]
-            line.quantity = str((line.pieces or 0) + int(quantity))
+            line.quantity = str((line.pieces or 0) + int(each.quantity))
         else:
-            line = EntryLine(product.pk, quantity)
+            line = EntryLine(product.pk, each.quantity)
             describe(line, product)
             lines.append(line)
             present[product.pk] = line
-    return problems
+    return unknown
+
+
+def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence[str], str]:
+    """Add the pasted lines; what cannot be read or found is named and stays in its field."""
+    pasted = pasted_lines(text)
+    room = max(0, services.MOST_ITEMS - len(lines))
+    readable = [each for each in pasted if each.code]
+    unknown = _add(lines, readable[:room])
+    left = [each for each in pasted if not each.code or each in unknown] + readable[room:]
+    problems = [
+        _no_product(each.code)
+        if each.code
+        else _("“%(line)s” is not a code and a quantity.") % {"line": each.text}
+        for each in left[:MOST_PROBLEMS]
+    ]
+    if len(readable) > room:
+        problems = [_("An order has at most 200 items."), *problems]
+    return lines, problems, "\n".join(each.text for each in left)
+
+
+def _add_again(lines: list[EntryLine], order: Order) -> None:
+    """The lines of a past order, on top of what is there."""
+    present = {line.product_id: line for line in lines}
+    for item in order.items.all():
+        if line := present.get(item.product_id):
+            line.quantity = str((line.pieces or 0) + item.quantity)
+        else:
+            lines.append(EntryLine(item.product_id, str(item.quantity)))
+    fill(lines)
+
+
+def _take_available(lines: Sequence[EntryLine], product: str) -> list[EntryLine]:
+    """Short lines cut down to what is available, this product's or all; without any, the line goes."""
+    kept = []
+    for line in lines:
+        if line.is_short and product in {"", str(line.product_id)}:
+            if not line.available:
+                continue
+            line.quantity = str(line.available)
+        kept.append(line)
+    return kept
+
+
+def _only_customer(request: SignedIn) -> int | None:
+    """The customer that was typed, if the words mean exactly one."""
+    found = _typed_customers(request)
+    return found[0].pk if len(found) == 1 else None
+
+
+def _new_customer(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
+    """Add a customer in the middle of an order, and go on with the order."""
+    typed = CustomerForm(request.POST, prefix=NEW_CUSTOMER)
+    if typed.is_valid():
+        given = {name: value for name, value in typed.cleaned_data.items() if name != "version"}
+        try:
+            form.initial["customer"] = create_customer(actor=request.user, **given).pk
+        except (Duplicate, Invalid) as refusal:
+            typed.add_refusal(refusal)
+    status = 422 if typed.errors else 200
+    return _show(request, form, lines, customer_form=typed, status=status)
 
 
 def _answer_line(request: SignedIn) -> HttpResponse:
@@ -146,14 +233,11 @@ def _answer_line(request: SignedIn) -> HttpResponse:
         found = find_products(code, limit=2) if code else []
         product = found[0] if len(found) == 1 else None
     if product is None:
-        message = (
-            _("No product has the code “%(code)s”.") % {"code": code}
-            if code
-            else _("Type or scan a code.")
-        )
-        return render(
-            request, "orders/order_entry.html#scan_problem", {"message": message}, status=422
-        )
+        context = {
+            "message": _no_product(code) if code else _("Type or scan a code."),
+            "code": code,
+        }
+        return render(request, "orders/order_entry.html#scan_problem", context, status=422)
     line = EntryLine(product.pk, "1")
     describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
@@ -166,7 +250,7 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
     if not lines:
         problems.append(_("Add at least one product."))
     if not form.is_valid() or problems or any(line.error for line in lines):
-        return _show(request, form, lines, problems=problems, status=422)
+        return _show(request, form, lines, problems, status=422)
     head = form.cleaned_data
     try:
         placement = services.place_order(
@@ -183,11 +267,11 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
         missing = {item["product_id"]: item["available"] for item in error.facts["items"]}
         for line in lines:
             line.available = missing.get(line.product_id, line.available)
-        return _show(request, form, lines, problems=[error.message], status=422)
+        return _show(request, form, lines, [error.message])
     except IdempotencyKeyReused:
         return _already_placed(request, lines)
     except DomainError as error:
-        return _show(request, form, lines, problems=[error.message], status=422)
+        return _show(request, form, lines, [error.message])
     return _placed(request, placement.order, replayed=placement.replayed)
 
 
@@ -197,7 +281,7 @@ def _already_placed(request: SignedIn, lines: list[EntryLine]) -> HttpResponse:
     problem = _(
         "This form has already placed an order. Send it again to place another one with these lines."
     )
-    return _show(request, EntryForm(initial=fresh), lines, problems=[problem], status=422)
+    return _show(request, EntryForm(initial=fresh), lines, [problem])
 
 
 def _placed(request: SignedIn, order: Order, *, replayed: bool) -> HttpResponse:
@@ -211,9 +295,11 @@ def _show(
     request: SignedIn,
     form: EntryForm,
     lines: Sequence[EntryLine],
-    *,
     problems: Sequence[str] = (),
-    status: int = 200,
+    pasted: str = "",
+    *,
+    customer_form: CustomerForm | None = None,
+    status: int | None = None,
 ) -> HttpResponse:
     customer = _customer(form["customer"].value())
     context = {
@@ -222,13 +308,25 @@ def _show(
         "customer": customer,
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
         "problems": problems,
+        "pasted": pasted,
         "total": sum((line.subtotal for line in lines), Decimal(0)),
+        "pieces": sum(line.pieces or 0 for line in lines),
         "shortages": sum(1 for line in lines if line.is_short),
         "customer_search": request.POST.get("customer_search", ""),
         "customer_options": _typed_customers(request) if customer is None else [],
+        "customer_form": customer_form or _typed_customer(request),
+        "is_blank": request.method != "POST" and not request.GET,
     }
     template = "orders/order_entry.html#form" if is_partial(request) else "orders/order_entry.html"
-    return render(request, template, context, status=status)
+    return render(request, template, context, status=status or (422 if problems else 200))
+
+
+def _typed_customer(request: SignedIn) -> CustomerForm:
+    """The new customer as far as typed, without judging it yet."""
+    typed = {
+        name: request.POST.get(f"{NEW_CUSTOMER}-{name}", "") for name in CustomerForm.base_fields
+    }
+    return CustomerForm(initial=typed, prefix=NEW_CUSTOMER)
 
 
 def _customer(value: object) -> Any:
