@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
 from accounts.auth import SignedIn, require
@@ -45,7 +46,7 @@ class Task:
 
 TASKS: Final = (
     Task(
-        "late", _("Late"), "orders:list", "late=true", icon="clock-exclamation",
+        "late", pgettext_lazy("orders", "Late"), "orders:list", "late=true", icon="clock-exclamation",
         visible=Permission.VIEW_ORDERS, acts=Permission.ADVANCE_ORDER, is_hot=True,
     ),
     Task(

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.http import QueryDict
@@ -14,14 +14,42 @@ from erp_site.core.money import to_cents
 
 from .states import OrderStatus
 
+#: Orders that are moved or printed at once.
+MOST_AT_ONCE: Final = 200
 
-class StatusForm(forms.Form):
-    """One step, with the reason where one is asked for."""
+
+def ids_of(data: QueryDict) -> list[int]:
+    """The orders that an address or a form names with `ids`; what is no id is left out."""
+    found = (value for value in data.getlist("ids") if value.isascii() and value.isdigit())
+    return [int(value) for value in found if len(value) < 19][:MOST_AT_ONCE]
+
+
+class AsksWhy(forms.Form):
+    """A step of orders: the one that ends them asks for a reason, the others do not."""
+
+    STEP: ClassVar = "status"
+    # A reason in a closed popover must not keep the other buttons of its form from working.
+    use_required_attribute = False
+
+    note = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": _("Say why the order is cancelled.")},
+    )
+
+    def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        step = (self.initial if data is None else data).get(self.STEP)
+        self.fields["note"].required = step == OrderStatus.CANCELLED
+
+
+class StatusForm(AsksWhy):
+    """One step of an order; `version` is the one the person saw."""
 
     status = forms.ChoiceField(choices=OrderStatus.choices, widget=forms.HiddenInput)
-    note = forms.CharField(
-        label=_("Reason"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
-    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
 
 class NoteForm(forms.Form):
@@ -32,21 +60,20 @@ class NoteForm(forms.Form):
     )
 
 
-class BulkForm(forms.Form):
+class BulkForm(AsksWhy):
     """Some orders of a list, and what to do with them."""
 
-    ids = forms.TypedMultipleChoiceField(coerce=int)
+    STEP: ClassVar = "action"
+
+    ids = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": _("Select some orders first.")}
+    )
     action = forms.ChoiceField(choices=[*OrderStatus.choices, ("pick", "")])
 
-    MOST = 200
-
-    def __init__(self, data: Any) -> None:
-        super().__init__(data)
-        self.fields["ids"].choices = [  # type: ignore[attr-defined]  # a choice field
-            (value, value)
-            for value in data.getlist("ids")[: self.MOST]
-            if value.isascii() and value.isdigit()
-        ]
+    def __init__(self, data: QueryDict | None = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        found = ids_of(data) if data is not None else []
+        self.fields["ids"].choices = [(each, each) for each in found]  # type: ignore[attr-defined]  # a choice field
 
 
 class SavedViewForm(forms.Form):

@@ -1,6 +1,6 @@
 """Reading orders. Lists never join the customer into the sorted query: ids first, then prefetch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from customers.models import Customer
 from erp_site.core import clock
 from erp_site.core.errors import NotFound
-from erp_site.core.events import Aggregate
+from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
 from erp_site.core.pagination import capped_count
 
@@ -95,14 +95,13 @@ def saved_views(user_id: int) -> QuerySet[SavedView]:
 
 def events_of(order_id: int) -> QuerySet[Event]:
     """What the event log says about one order, oldest first."""
-    return Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id).order_by(
-        "sequence"
-    )
+    found = Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id)
+    return found.order_by("sequence").prefetch_related("actor")
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened to an order: a step of its life or a note."""
+    """One thing that happened to an order: a step of its life, a note, or what the event log says beyond these."""
 
     at: datetime
     kind: str
@@ -110,18 +109,54 @@ class TimelineEntry:
     text: str
     request_id: str
     step: OrderHistory | None = None
+    event: Event | None = None
 
 
-def timeline(order_id: int) -> list[TimelineEntry]:
-    """Steps and notes of one order together, newest first."""
+#: Events that a step of the history tells already.
+TOLD_BY_STEPS: Final = (
+    EventType.ORDER_PLACED,
+    EventType.ORDER_STATUS_CHANGED,
+    EventType.ORDER_CANCELLED,
+)
+
+
+def timeline(order_id: int, *, with_events: bool = False) -> list[TimelineEntry]:
+    """Steps and notes of one order together, newest first; for those who may see it, the event log too."""
     entries = [
         TimelineEntry(step.created_at, "step", step.actor, step.note, step.request_id, step)
-        for step in history_of(order_id)
+        for step in history_of(order_id).order_by("seq")
     ] + [
         TimelineEntry(note.created_at, "note", note.actor, note.text, note.request_id)
-        for note in notes_of(order_id)
+        for note in notes_of(order_id).order_by("pk")
     ]
-    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+    if with_events:
+        entries += [
+            TimelineEntry(event.created_at, "event", event.actor, "", event.request_id, event=event)
+            for event in events_of(order_id).exclude(type__in=TOLD_BY_STEPS)
+        ]
+    return sorted(entries, key=lambda entry: entry.at)[::-1]
+
+
+def last_step(order_id: int) -> OrderHistory | None:
+    """What was done with the order last, and by whom."""
+    return history_of(order_id).order_by("-seq").first()
+
+
+def neighbours(order_id: int) -> tuple[int | None, int | None]:
+    """The living orders before and after this one in the list of all: the newer and the older."""
+    ids = Order.objects.values_list("pk", flat=True)
+    return (
+        ids.filter(pk__gt=order_id).order_by("pk").first(),
+        ids.filter(pk__lt=order_id).order_by("-pk").first(),
+    )
+
+
+def customer_of_filter(values: Sequence[str]) -> Customer | None:
+    """Whose orders a list shows, when it shows one customer's."""
+    value = values[-1] if values else ""
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        return None
+    return Customer.all_objects.filter(pk=int(value)).first()
 
 
 def latest_of_customer(customer_id: int) -> list[Order]:

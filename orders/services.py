@@ -15,7 +15,14 @@ from catalog.models import StockLevel, StockMovement, available
 from catalog.services import Delta, Line, StockChange, move_stock, shortage
 from customers.models import Customer
 from erp_site.core import clock, idempotency, request_id
-from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
+from erp_site.core.errors import (
+    Conflict,
+    Denied,
+    IdempotencyKeyReused,
+    Invalid,
+    NotFound,
+    StaleVersion,
+)
 from erp_site.core.money import CURRENCY, LARGEST, to_cents
 from erp_site.core.transactions import retrying_atomic
 
@@ -337,12 +344,16 @@ def change_status(
     order_id: int,
     to: OrderStatus,
     note: str = "",
+    version: int | None = None,
     idempotency_key: str | None = None,
 ) -> Order:
     """Move the order along one edge of TRANSITIONS, with its effect on stock, its history and its events.
 
+    Args:
+        version: the one the caller saw; an order that somebody has moved since is then left alone.
+
     Raises:
-        NotFound, IllegalTransition (the state), Denied (the role), IdempotencyKeyReused, Busy.
+        NotFound, StaleVersion, IllegalTransition (the state), Denied (the role), IdempotencyKeyReused, Busy.
     """
     # Before the key is looked up: a duplicate waits here for the first, and then finds its key used.
     order = _locked(order_id)
@@ -359,6 +370,9 @@ def change_status(
             if used != fingerprint:
                 raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
             return get_order(order_id)
+    if version is not None and version != order.version:
+        current = {"status": order.status, "version": order.version}
+        raise StaleVersion(_("The order was changed meanwhile."), current=current)
     transition = _allowed_transition(order, to)
     if not actor.has_perm(transition.permission):
         raise Denied(_("Your role may not do this: %(action)s.") % {"action": transition.label})

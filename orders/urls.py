@@ -9,6 +9,7 @@ urlpatterns = [
     path("new/products", views.product_options, name="product_options"),
     path("new/customers", views.customer_options, name="customer_options"),
     path("bulk", views.order_bulk, name="bulk"),
+    path("print/<str:document>", views.order_print, name="print_many"),
     path("views", views.view_save, name="view_save"),
     path("views/<int:view_id>/delete", views.view_delete, name="view_delete"),
     path("<int:order_id>", views.order_detail, name="detail"),

@@ -12,6 +12,9 @@
     if (!bar) return;
     bar.classList.toggle("is-open", chosen > 0);
     $("[data-bulk-count]", bar).textContent = chosen;
+    // Only the steps that one of the chosen orders can take.
+    const states = new Set(boxes.filter((box) => box.checked).map((box) => box.closest("tr").dataset.status));
+    $$("[data-from]", bar).forEach((button) => (button.hidden = !button.dataset.from.split(" ").some((from) => states.has(from))));
     const all = $("[data-check-all]");
     if (all) {
       all.checked = chosen > 0 && chosen === boxes.length;
@@ -31,32 +34,86 @@
     // A filter's panel closes when the click is elsewhere.
     $$("details.filter[open]").forEach((panel) => panel.contains(event.target) || (panel.open = false));
   });
-  document.addEventListener("htmx:after:swap", syncSelection);
-  addEventListener("pageshow", syncSelection);
+
+  // --- filters: a button that holds something back is marked
+  function syncFilters() {
+    for (const panel of $$(".filters details.filter")) {
+      const isOn = $$("input", panel).some((input) => (input.type === "checkbox" ? input.checked : input.value));
+      $("summary", panel).classList.toggle("is-on", isOn);
+    }
+  }
+  document.addEventListener("change", (event) => event.target.closest(".filters") && syncFilters());
+
+  // What is empty stays out of the address. Looking for the same again is no step for Back, nor is each
+  // pause while a word is typed: the first takes the step, the others correct it.
+  let typing = false;
+  document.addEventListener("htmx:config:request", (event) => {
+    const { ctx } = event.detail;
+    if (!ctx.sourceElement.matches(".filters")) return;
+    const { body } = ctx.request;
+    for (const [name, value] of [...body]) if (!value) body.delete(name);
+    if (new URLSearchParams(body).toString() === location.search.slice(1)) return event.preventDefault();
+    const isWord = ctx.sourceEvent?.type === "input";
+    if (isWord && typing) [ctx.push, ctx.replace] = [null, "true"];
+    typing = isWord;
+  });
+
+  // --- from record to record, in the order of the list one came from
+  const WALK = "walk";
+  function keepWalk() {
+    const rows = $$("[data-row] .key a").map((link) => new URL(link.href).pathname);
+    if (!rows.length) return;
+    try {
+      sessionStorage.setItem(WALK, JSON.stringify({ list: location.href, rows }));
+    } catch {} // storage may be forbidden: then the walk follows the numbers
+  }
+  function followWalk() {
+    const nav = $("[data-walk]");
+    if (!nav) return;
+    let walk = null;
+    try {
+      walk = JSON.parse(sessionStorage.getItem(WALK));
+    } catch {}
+    const at = walk ? walk.rows.indexOf(location.pathname) : -1;
+    if (at < 0) return;
+    for (const [rel, path] of [["prev", walk.rows[at - 1]], ["next", walk.rows[at + 1]]]) {
+      const link = $(`[rel=${rel}]`, nav);
+      if (link && path) link.href = path;
+      else link?.remove();
+    }
+    $("[data-walk-list]").href = walk.list;
+  }
 
   // --- keys
   const TYPING = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
-  let here = -1;
+  let row = -1;
 
   function walk(step) {
     const rows = $$("[data-row]");
     if (!rows.length) return;
-    here = Math.max(0, Math.min(rows.length - 1, here + step));
-    rows.forEach((row, index) => row.classList.toggle("is-here", index === here));
-    rows[here].scrollIntoView({ block: "nearest" });
+    row = Math.max(0, Math.min(rows.length - 1, row + step));
+    rows.forEach((each, index) => each.classList.toggle("is-here", index === row));
+    $("a", rows[row])?.focus({ preventScroll: true });
+    rows[row].scrollIntoView({ block: "nearest" });
   }
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") $$("details.filter[open]").forEach((panel) => (panel.open = false));
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.matches(TYPING) || $("dialog[open]") || document.documentElement.dataset.keys === "off") return;
-    const row = $$("[data-row]")[here];
+    if (event.key === "Escape") {
+      for (const panel of $$("details.filter[open]")) {
+        panel.open = false;
+        if (panel.contains(event.target)) $("summary", panel).focus();
+      }
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || $("dialog[open]")) return;
+    // Out of the search and into the rows: Enter, or Escape once it is empty.
+    if (event.target.matches("input[type=search]") && (event.key === "Enter" || (event.key === "Escape" && !event.target.value))) {
+      setTimeout(() => event.target.blur());
+    }
+    if (event.target.matches(TYPING) || document.documentElement.dataset.keys === "off") return;
     if (event.key === "j") walk(1);
     else if (event.key === "k") walk(-1);
-    else if (event.key === "x" && row) $("input[type=checkbox]", row)?.click();
-    else if (event.key === "Enter" && row && event.target === document.body) $("a", row)?.click();
-    else {
-      if (event.key === "Enter" && event.target !== document.body) return;
+    else if (event.key === "x" && row >= 0) $("input[type=checkbox]", $$("[data-row]")[row])?.click();
+    else if (!event.repeat) {
       const target = $(`[data-key="${CSS.escape(event.key)}"]`);
       if (!target) return;
       event.preventDefault();
@@ -66,4 +123,19 @@
       } else target.click();
     }
   });
+
+  // --- after each swap, and when the page comes up
+  function ready() {
+    if (!$$("[data-row]")[row]?.matches(".is-here")) row = -1;
+    syncSelection();
+    syncFilters();
+    keepWalk();
+    followWalk();
+    const refused = $("[popover][data-reopen]");
+    refused?.removeAttribute("data-reopen");
+    refused?.showPopover();
+  }
+  document.addEventListener("htmx:after:swap", ready);
+  document.addEventListener("htmx:after:history:push", keepWalk);
+  addEventListener("pageshow", ready);
 })();

@@ -92,6 +92,8 @@ def listing[M: models.Model](
     figures = capped_rows.aggregate(n=Count("pk"), **({"total": Sum(sum_of)} if sum_of else {}))
     capped = figures["n"] > COUNT_CAP
     page = _page_number(request.GET.get("page", ""))
+    if not capped:  # the last page, when the list has become shorter than an old address
+        page = min(page, max(1, -(-figures["n"] // PAGE_SIZE)))
     start = (page - 1) * PAGE_SIZE
     rows = list(filtered.order_by(f"{way}{column}", f"{way}id")[start : start + PAGE_SIZE])
     return Listing(

@@ -1,14 +1,17 @@
 """How values are shown: money, numbers and CPF/CNPJ in the reader's locale."""
 
+from datetime import date, datetime
 from decimal import Decimal
 
 import segno
 from django import template
-from django.utils.formats import number_format
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.translation import pgettext
 
 from accounts.models import User
 from accounts.roles import Permission
-from erp_site.core import taxid
+from erp_site.core import clock, taxid
 from orders.models import order_number
 
 register = template.Library()
@@ -27,6 +30,25 @@ def money(amount: Decimal | None) -> str:
 def whole(number: int | None) -> str:
     """1234 -> "1.234" in Portuguese, "1,234" in English."""
     return "" if number is None else number_format(number, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def moment(when: datetime) -> str:
+    """A time, as short as is clear: "23/11 14:20" in Portuguese, "Nov 23, 14:20" in English; older ones have a year."""
+    local = timezone.localtime(when)
+    if local.year == clock.today().year:
+        return date_format(local, pgettext("format of a time this year", "M j, H:i"))
+    return date_format(local, pgettext("format of a time", "M j, Y, H:i"))
+
+
+@register.filter
+def day(when: date | None) -> str:
+    """A date, as short as is clear: "23/11" in Portuguese, "Nov 23" in English; those of other years have theirs."""
+    if when is None:
+        return ""
+    if when.year == clock.today().year:
+        return date_format(when, pgettext("format of a day this year", "M j"))
+    return date_format(when, pgettext("format of a day", "M j, Y"))
 
 
 @register.filter

@@ -13,7 +13,7 @@ from catalog.models import Product
 from customers.models import Customer
 from erp_site.testing import level_of
 from orders.models import Order, OrderNote, SavedView
-from orders.services import change_status
+from orders.services import add_note, change_status, save_view
 from orders.states import OrderStatus
 
 pytestmark = pytest.mark.django_db
@@ -84,10 +84,23 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize(
     ("path", "statements"),
-    [("/orders/", 11), ("/orders/{order}", 7), ("/orders/new?repeat={order}", 8)],
+    [
+        ("/", 11),
+        ("/orders/", 11),
+        ("/orders/?customer_id={customer}", 12),
+        ("/orders/{order}", 10),
+        ("/orders/new?repeat={order}", 8),
+        ("/orders/new?customer={customer}", 4),
+        ("/orders/new/products?code=product", 5),
+        ("/orders/new/customers?customer_search=customer", 5),
+        ("/orders/{order}/print/slip", 4),
+        ("/orders/print/pick?{ids}", 4),
+        ("/palette?q=product", 8),
+    ],
 )
 def test_pages_take_the_same_statements_for_one_and_three_rows(
     desk: Client,
+    operator: User,
     make_product: Callable[..., Product],
     place: Callable[..., Order],
     count: int,
@@ -96,21 +109,26 @@ def test_pages_take_the_same_statements_for_one_and_three_rows(
 ) -> None:
     products = [make_product() for _ in range(count)]
     orders = [place(*((product, 1) for product in products)) for _ in range(count)]
+    for order in orders:
+        add_note(actor=operator, order_id=order.pk, text="Back door")
+        save_view(actor=operator, name=order.number, query=f"search={order.number}")
+    ids = "&".join(f"ids={order.pk}" for order in orders)
+    url = path.format(order=orders[-1].pk, customer=orders[-1].customer_id, ids=ids)
     with CaptureQueriesContext(connection) as queries:
-        assert desk.get(path.format(order=orders[-1].pk)).status_code == 200
+        assert desk.get(url).status_code == 200
     assert len(queries) == statements, "\n".join(q["sql"][:90] for q in queries)
 
 
 def test_adding_a_line_takes_the_same_statements_however_long_the_order_is(
     desk: Client, make_product: Callable[..., Product], customer: Customer
 ) -> None:
-    products = [make_product() for _ in range(31)]
+    first, *others = [make_product() for _ in range(200)]
     taken = []
-    for present in (products[:1], products[:30]):
-        body = entry(customer, *((p, 1) for p in present), action="add", code=products[30].sku)
+    for present in ([], others[:199]):
+        body = entry(customer, *((p, 1) for p in present), action="add", code=first.sku)
         with CaptureQueriesContext(connection) as queries:
             response = desk.post("/orders/new", body, headers=HTMX)
-        assert (response.status_code, f'id="line-{products[30].pk}"' in text(response)) == (
+        assert (response.status_code, f'id="line-{first.pk}"' in text(response)) == (
             200,
             True,
         )
@@ -209,6 +227,109 @@ def test_without_javascript_lines_are_added_pasted_and_removed_by_buttons(
     assert [line.sku for line in removed.context["lines"]] == ["ACU-2"]
 
 
+def test_pasted_lines_that_mean_nothing_are_named_and_stay_in_their_field(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    make_product("CAF-1")
+    pasted = "CAF-1;12,00\nNOPE;3\n;;7\nCAF-1;1,5"
+    response = desk.post("/orders/new", entry(customer, action="paste", pasted=pasted))
+    assert response.status_code == 422
+    assert [(line.sku, line.quantity) for line in response.context["lines"]] == [("CAF-1", "12")]
+    assert sorted(response.context["problems"]) == [
+        "No product has the code “NOPE”.",
+        "“;;7” is not a code and a quantity.",
+        "“CAF-1;1,5” is not a code and a quantity.",
+    ]
+    assert sorted(response.context["pasted"].splitlines()) == [";;7", "CAF-1;1,5", "NOPE;3"]
+
+
+def test_pasted_lines_beyond_what_an_order_holds_stay_in_their_field(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    make_product("CAF-1")
+    pasted = "\n".join(["CAF-1;1"] * 201)
+    response = desk.post("/orders/new", entry(customer, action="paste", pasted=pasted))
+    assert response.context["problems"][0] == "An order has at most 200 items."
+    assert [line.quantity for line in response.context["lines"]] == ["200"]
+    assert response.context["pasted"] == "CAF-1;1"
+
+
+@pytest.mark.parametrize(
+    ("action", "left"),
+    [
+        ("take", [("A", "10"), ("B", "5")]),
+        ("take:{first}", [("A", "10"), ("B", "5"), ("C", "1")]),
+        ("take:{third}", [("A", "11"), ("B", "5")]),
+    ],
+)
+def test_what_is_available_is_taken_in_one_click(
+    desk: Client,
+    make_product: Callable[..., Product],
+    customer: Customer,
+    action: str,
+    left: list[tuple[str, str]],
+) -> None:
+    short, enough, none = make_product("A"), make_product("B"), make_product("C", on_hand=0)
+    action = action.format(first=short.pk, third=none.pk)
+    body = entry(customer, (short, 11), (enough, 5), (none, 1), action=action)
+    lines = desk.post("/orders/new", body).context["lines"]
+    assert [(line.sku, line.quantity) for line in lines] == left
+
+
+def test_a_past_order_is_added_to_the_lines_that_are_there(
+    desk: Client,
+    make_product: Callable[..., Product],
+    place: Callable[..., Order],
+    customer: Customer,
+) -> None:
+    one, two = make_product("A"), make_product("B")
+    past = place((one, 2), (two, 3))
+    body = entry(customer, (one, 1), action=f"repeat:{past.pk}", notes="Ring twice")
+    response = desk.post("/orders/new", body, headers=HTMX)
+    assert [(line.sku, line.quantity) for line in response.context["lines"]] == [
+        ("A", "3"),
+        ("B", "3"),
+    ]
+    assert "Ring twice" in text(response)
+
+
+def test_a_customer_is_added_in_the_middle_of_an_order(
+    as_user: Callable[[User], Client], manager: User, product: Product, customer: Customer
+) -> None:
+    client = as_user(manager)
+    body = entry(customer, (product, 3), action="new_customer")
+    del body["customer"]
+    typed = {
+        "new-name": "Padaria Nova",
+        "new-cpf_cnpj": "529.982.247-24",
+        "new-email": "p@n.example",
+    }
+    refused = client.post("/orders/new", body | typed, headers=HTMX)
+    assert (refused.status_code, Customer.objects.count()) == (422, 1)
+    assert 'value="Padaria Nova"' in text(refused)
+    added = client.post("/orders/new", body | typed | {"new-cpf_cnpj": "529.982.247-25"})
+    new = Customer.objects.get(name="Padaria Nova")
+    assert (added.context["customer"], added.context["lines"][0].quantity) == (new, "3")
+
+
+def test_an_operator_may_not_add_customers_from_an_order(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    typed = {"new-name": "X", "new-cpf_cnpj": "529.982.247-25", "new-email": "x@x.example"}
+    body = entry(customer, (product, 3), action="new_customer") | typed
+    assert desk.post("/orders/new", body).status_code == 403
+    assert Customer.objects.count() == 1
+
+
+def test_words_that_mean_one_customer_choose_it(
+    desk: Client, product: Product, customer: Customer, make_customer: Callable[..., Customer]
+) -> None:
+    wanted = make_customer("Padaria São João")
+    body = entry(customer, (product, 3), action="customer", customer_search=wanted.cpf_cnpj)
+    del body["customer"]
+    assert desk.post("/orders/new", body).context["customer"] == wanted
+
+
 def test_options_are_found_by_code_and_by_words(
     desk: Client, make_product: Callable[..., Product], make_customer: Callable[..., Customer]
 ) -> None:
@@ -256,6 +377,83 @@ def test_who_was_faster_is_said_to_the_second(
     assert f"{manager.name} has meanwhile set this order to “Cancelled”" in text(response)
 
 
+def test_a_step_that_the_person_did_not_see_is_not_overrun(
+    as_user: Callable[[User], Client],
+    operator: User,
+    manager: User,
+    product: Product,
+    place: Callable[..., Order],
+) -> None:
+    order = place((product, 1))
+    seen = order.version
+    change_status(actor=operator, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    body = {"status": "cancelled", "note": "Wrong address", "version": seen}
+    response = as_user(manager).post(f"/orders/{order.pk}/status", body, headers=HTMX)
+    order.refresh_from_db()
+    assert (response.status_code, order.status) == (200, "confirmed")
+    assert f"{operator.name} " in text(response)
+    assert 'role="alert"' in text(response)
+
+
+def test_a_step_pressed_twice_is_taken_once_and_no_mistake(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    body = {"status": "confirmed", "version": order.version}
+    answers = [desk.post(f"/orders/{order.pk}/status", body).status_code for _ in range(2)]
+    assert (answers, order.history.count()) == ([302, 302], 2)
+
+
+def test_cancelling_asks_for_a_reason(
+    as_user: Callable[[User], Client], manager: User, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4))
+    client = as_user(manager)
+    response = client.post(f"/orders/{order.pk}/status", {"status": "cancelled", "note": " "})
+    assert (response.status_code, level_of(product).reserved) == (422, 4)
+    bulk = {"ids": order.pk, "action": "cancelled", "note": ""}
+    assert client.post("/orders/bulk", bulk).status_code == 302
+    assert level_of(product).reserved == 4
+    client.post("/orders/bulk", bulk | {"note": "Wrong address"})
+    assert (order.history.get(seq=2).note, level_of(product).reserved) == ("Wrong address", 0)
+
+
+def test_a_note_that_is_too_long_is_refused_and_kept(
+    as_user: Callable[[User], Client], manager: User, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4))
+    body = {"status": "cancelled", "note": "x" * 2001}
+    response = as_user(manager).post(f"/orders/{order.pk}/status", body)
+    assert (response.status_code, body["note"] in text(response)) == (422, True)
+
+
+def test_the_timeline_tells_the_event_log_to_those_who_may_see_it(
+    as_user: Callable[[User], Client],
+    operator: User,
+    manager: User,
+    product: Product,
+    place: Callable[..., Order],
+) -> None:
+    order = place((product, 1))
+    seen = [
+        "stock.reserved" in text(as_user(who).get(f"/orders/{order.pk}"))
+        for who in (operator, manager)
+    ]
+    assert seen == [False, True]
+
+
+def test_orders_lead_to_those_before_and_after(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    first, second, third = (place((product, 1)) for _ in range(3))
+    ends = [desk.get(f"/orders/{order.pk}").context for order in (first, second, third)]
+    assert [(context["newer"], context["older"]) for context in ends] == [
+        (second.pk, None),
+        (third.pk, first.pk),
+        (None, second.pk),
+    ]
+
+
 def test_cancelling_keeps_the_reason(
     as_user: Callable[[User], Client], manager: User, product: Product, place: Callable[..., Order]
 ) -> None:
@@ -288,6 +486,51 @@ def test_many_orders_move_together_and_each_result_is_told(
     assert "1 of 3" in text(response)
     moved.refresh_from_db()
     assert moved.status == "confirmed"
+
+
+def test_selected_orders_are_printed_at_an_address_of_their_own(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    orders = [place((product, 1)) for _ in range(3)]
+    chosen = [orders[0].pk, orders[2].pk]
+    answer = desk.post("/orders/bulk", {"ids": chosen, "action": "pick"})
+    assert answer["Location"] == f"/orders/print/pick?ids={chosen[0]}&ids={chosen[1]}"
+    page = text(desk.get(answer["Location"]))
+    assert [order.number in page for order in orders] == [True, False, True]
+    assert desk.get("/orders/print/pick").status_code == 404
+
+
+def test_the_tabs_follow_the_filters(desk: Client) -> None:
+    fragment = text(desk.get("/orders/?status=pending&search=", headers=HTMX))
+    assert 'id="tabs" hx-swap-oob="true"' in fragment
+    assert '?status=pending" aria-current="true"' in fragment
+    assert 'name="query" value="status=pending"' in fragment
+    assert "hx-swap-oob" not in text(desk.get("/orders/?status=pending"))
+
+
+def test_the_filter_for_a_customer_is_named_and_kept(
+    desk: Client, product: Product, place: Callable[..., Order], customer: Customer
+) -> None:
+    place((product, 1))
+    page = text(desk.get(f"/orders/?customer_id={customer.pk}&sort=created_at"))
+    assert f"Customer: {customer.name}" in page
+    assert f'name="customer_id" value="{customer.pk}" form="filters"' in page
+    assert 'name="sort" value="created_at" form="filters"' in page
+
+
+def test_a_page_after_the_last_is_the_last(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    assert order.number in text(desk.get("/orders/?page=7"))
+
+
+def test_a_view_without_a_name_is_refused_in_place(desk: Client) -> None:
+    body = {"name": " ", "query": "late=true"}
+    refused = desk.post("/orders/views", body, headers=HTMX)
+    assert (refused.status_code, 'value="late=true"' in text(refused)) == (422, True)
+    assert desk.post("/orders/views", body)["Location"] == "/orders/?late=true"
+    assert SavedView.objects.count() == 0
 
 
 def test_views_are_saved_shared_and_forgotten(
@@ -324,6 +567,8 @@ def test_paper_has_every_line_and_a_code(
         ("/orders/{order}/status", {"status": "confirmed"}),
         ("/orders/{order}/status", {"status": "cancelled"}),
         ("/orders/{order}/notes", {"text": "Hello"}),
+        ("/orders/bulk", {"ids": "{order}", "action": "confirmed"}),
+        ("/orders/bulk", {"ids": "{order}", "action": "cancelled"}),
     ],
 )
 @pytest.mark.parametrize("headers", [{}, HTMX])

@@ -4,22 +4,24 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBadRequest, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from erp_site.core.errors import Denied, DomainError, NotFound
+from erp_site.core.errors import Denied, DomainError, NotFound, StaleVersion
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
 from orders import queries, services
 from orders.filters import OrderFilter
-from orders.forms import BulkForm, NoteForm, SavedViewForm, StatusForm
-from orders.models import Order
+from orders.forms import BulkForm, NoteForm, SavedViewForm, StatusForm, ids_of
+from orders.models import Order, OrderHistory, order_number
 from orders.states import TRANSITIONS, OrderStatus
 
 SORTS: Final = {"created_at": "created_at", "updated_at": "updated_at"}
@@ -31,50 +33,64 @@ def tabs() -> list[dict[str, Any]]:
     counts = queries.tab_counts()
     return [
         {"label": _("All"), "query": ""},
-        {"label": OrderStatus.PENDING.label, "query": "status=pending", "count": counts["pending"]},
+        {
+            "label": pgettext("orders", "Pending"),
+            "query": "status=pending",
+            "count": counts["pending"],
+        },
         {"label": _("To pick"), "query": "status=confirmed", "count": counts["to_pick"]},
         {"label": _("To ship"), "query": "status=picked", "count": counts["to_ship"]},
-        {"label": _("Late"), "query": "late=true", "count": counts["late"], "is_hot": True},
+        {
+            "label": pgettext("orders", "Late"),
+            "query": "late=true",
+            "count": counts["late"],
+            "is_hot": True,
+        },
     ]
 
 
 @require_safe
 @require(Permission.VIEW_ORDERS)
 def order_list(request: SignedIn) -> HttpResponse:
-    """All orders, filtered by the address; htmx asks for the results alone."""
+    """All orders, filtered by the address; htmx asks for the results, and gets the tabs that go with them."""
+    query = filters_query(request.GET)
+    shown = listing(
+        request,
+        OrderFilter,
+        queries.order_rows(),
+        sorts=SORTS,
+        default="-created_at",
+        sum_of="total",
+    )
     context: dict[str, Any] = {
-        "listing": listing(
-            request,
-            OrderFilter,
-            queries.order_rows(),
-            sorts=SORTS,
-            default="-created_at",
-            sum_of="total",
-        ),
+        "listing": shown,
         "statuses": OrderStatus.choices,
-    }
-    if is_partial(request):
-        return render(request, "orders/order_list.html#results", context)
-    context |= {
+        "customer": queries.customer_of_filter(shown.filters.get("customer_id", [])),
         "tabs": tabs(),
         "saved_views": queries.saved_views(request.user.pk),
-        "filters_query": filters_query(request.GET),
-        "view_form": SavedViewForm(initial={"query": filters_query(request.GET)}),
+        "filters_query": query,
+        "view_form": SavedViewForm(initial={"query": query}),
         "bulk_actions": [
-            (to, transition.label)
-            for to, transition in {to: t for (_was, to), t in TRANSITIONS.items()}.items()
-            if request.user.has_perm(transition.permission)
+            {"from": was, "to": to, "label": transition.label}
+            for (was, to), transition in TRANSITIONS.items()
+            if request.user.has_perm(transition.permission) and to != OrderStatus.CANCELLED
         ],
+        "cancel_from": [was for was, to in TRANSITIONS if to == OrderStatus.CANCELLED],
+        "can_cancel": request.user.has_perm(Permission.CANCEL_ORDER),
+        "bulk_form": BulkForm(initial={"action": OrderStatus.CANCELLED}),
+        "is_partial": is_partial(request),
     }
-    return render(request, "orders/order_list.html", context)
+    template = "orders/order_list.html"
+    return render(request, f"{template}#results" if context["is_partial"] else template, context)
 
 
 def filters_query(data: QueryDict) -> str:
     """The address's filters alone, in a form that two equal views share."""
     kept = QueryDict(mutable=True)
     for name in sorted(data):
-        if name in {*OrderFilter.base_filters, "sort"}:
-            kept.setlist(name, [value for value in data.getlist(name) if value.strip()])
+        values = [value for value in data.getlist(name) if value.strip()]
+        if values and name in {*OrderFilter.base_filters, "sort"}:
+            kept.setlist(name, values)
     return kept.urlencode()
 
 
@@ -84,10 +100,16 @@ def view_save(request: SignedIn) -> HttpResponse:
     """Keep the present filters under a name."""
     form = SavedViewForm(request.POST)
     if not form.is_valid():
-        return render(request, "orders/order_list.html#save_view", {"view_form": form}, status=422)
+        if is_partial(request):
+            context = {"view_form": form}
+            return render(request, "orders/order_list.html#save_view", context, status=422)
+        for errors in form.errors.values():
+            messages.warning(request, " ".join(str(error) for error in errors))
+        return redirect(f"{reverse('orders:list')}?{form['query'].value() or ''}")
     view = services.save_view(actor=request.user, **form.cleaned_data)
     messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
-    return redirect(f"{reverse('orders:list')}?{view.query}")
+    url = f"{reverse('orders:list')}?{view.query}"
+    return HttpResponseClientRedirect(url) if is_partial(request) else redirect(url)
 
 
 @require_POST
@@ -110,7 +132,8 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
     order = queries.get_order(order_id)
     actions = order.actions_for(request.user)
     forward = next((to for to in actions if to is not OrderStatus.CANCELLED), None)
-    timeline = queries.timeline(order.pk)
+    timeline = queries.timeline(order.pk, with_events=request.user.has_perm(Permission.VIEW_EVENTS))
+    newer, older = queries.neighbours(order.pk)
     return {
         "order": order,
         "next_status": forward,
@@ -118,11 +141,12 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         "can_cancel": OrderStatus.CANCELLED in actions,
         "steps": steps(order, timeline),
         "timeline": timeline,
-        "events": queries.events_of(order.pk)
-        if request.user.has_perm(Permission.VIEW_EVENTS)
-        else None,
+        "newer": newer,
+        "older": older,
         "note_form": NoteForm(),
-        "cancel_form": StatusForm(initial={"status": OrderStatus.CANCELLED}),
+        "cancel_form": StatusForm(
+            initial={"status": OrderStatus.CANCELLED, "version": order.version}
+        ),
         **more,
     }
 
@@ -141,55 +165,58 @@ def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[
 
 
 @require_POST
-@require(Permission.VIEW_ORDERS)
+@require(Permission.ADVANCE_ORDER)
 def order_status(request: SignedIn, order_id: int) -> HttpResponse:
     """Take one step. When somebody else was faster, the answer says who did what, and shows the order as it is."""
     form = StatusForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest()
+        return _show_detail(request, order_id, status=422, cancel_form=form)
+    to = OrderStatus(form.cleaned_data["status"])
     try:
-        order = services.change_status(
+        services.change_status(
             actor=request.user,
             order_id=order_id,
-            to=OrderStatus(form.cleaned_data["status"]),
+            to=to,
             note=form.cleaned_data["note"],
+            version=form.cleaned_data["version"],
         )
-    except services.IllegalTransition as error:
-        return _answer_detail(
-            request, order_id, message=_overtaken(order_id, error), level="warning", status=409
-        )
-    message = _("%(number)s: %(status)s.") % {
-        "number": order.number,
-        "status": OrderStatus(order.status).label,
-    }
-    return _answer_detail(request, order_id, message=message)
+    except (services.IllegalTransition, StaleVersion) as refusal:
+        step = queries.last_step(order_id)
+        # Pressed twice, or the answer was lost: it is done.
+        if not (step and step.actor == request.user and step.to_status == to):
+            return _show_detail(
+                request, order_id, status=409, problem=_overtaken(step) or refusal.message
+            )
+    message = _("%(number)s: %(status)s.") % {"number": order_number(order_id), "status": to.label}
+    return _answer_detail(request, order_id, message)
 
 
-def _overtaken(order_id: int, error: services.IllegalTransition) -> str:
+def _overtaken(step: OrderHistory | None) -> str:
     """Who changed the order meanwhile, in words."""
-    last = queries.timeline(order_id)
-    step = next((entry for entry in last if entry.step), None)
-    if step is None or step.step is None:
-        return error.message
+    if step is None:
+        return ""
     return _("%(who)s has meanwhile set this order to “%(status)s”. Nothing was changed.") % {
         "who": step.actor or _("The system"),
-        "status": step.step.get_to_status_display(),
+        "status": step.get_to_status_display(),
     }
 
 
-def _answer_detail(
-    request: SignedIn, order_id: int, *, message: str, level: str = "success", status: int = 200
+def _show_detail(
+    request: SignedIn, order_id: int, *, status: int = 200, **more: Any
 ) -> HttpResponse:
-    """After an action on an order: the changed part for htmx, the page again otherwise."""
+    """The order as it is now, with what was wrong: the changed part for htmx, the page otherwise."""
+    context = detail_context(request, order_id, **more)
     if is_partial(request):
-        # htmx swaps only successes, and what changed must be seen either way.
-        response = render(
-            request, "orders/order_detail.html#order", detail_context(request, order_id)
-        )
-        return toast(response, message, level=level)
-    if status != 200:
-        context = detail_context(request, order_id, problem=message)
-        return render(request, "orders/order_detail.html", context, status=status)
+        # htmx swaps in what went well and mistakes (422); a conflict must be seen too.
+        seen = 200 if status == 409 else status
+        return render(request, "orders/order_detail.html#order", context, status=seen)
+    return render(request, "orders/order_detail.html", context, status=status)
+
+
+def _answer_detail(request: SignedIn, order_id: int, message: str) -> HttpResponse:
+    """After something was done to an order."""
+    if is_partial(request):
+        return toast(_show_detail(request, order_id), message)
     messages.success(request, message)
     return redirect("orders:detail", order_id)
 
@@ -199,22 +226,23 @@ def _answer_detail(
 def order_note(request: SignedIn, order_id: int) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
-        context = detail_context(request, order_id, note_form=form)
-        template = (
-            "orders/order_detail.html#order" if is_partial(request) else "orders/order_detail.html"
-        )
-        return render(request, template, context, status=422)
+        return _show_detail(request, order_id, status=422, note_form=form)
     services.add_note(actor=request.user, order_id=order_id, text=form.cleaned_data["text"])
-    return _answer_detail(request, order_id, message=_("The note is added."))
+    return _answer_detail(request, order_id, _("The note is added."))
 
 
 @require_safe
 @require(Permission.VIEW_ORDERS)
-def order_print(request: SignedIn, order_id: int, document: str) -> HttpResponse:
-    """A pick list or a packing slip, made for paper."""
+def order_print(request: SignedIn, document: str, order_id: int | None = None) -> HttpResponse:
+    """Pick lists or packing slips, made for paper: of one order, or of all `?ids=`."""
     if document not in DOCUMENTS:
         raise NotFound(_("There is no such document."))
-    orders = [queries.get_order(order_id)]
+    if order_id is not None:
+        orders = [queries.get_order(order_id)]
+    else:
+        orders = queries.whole_orders(ids_of(request.GET))
+        if not orders:
+            raise NotFound(_("There is no such order."))
     return render(request, "orders/order_print.html", {"orders": orders, "document": document})
 
 
@@ -222,39 +250,38 @@ def order_print(request: SignedIn, order_id: int, document: str) -> HttpResponse
 @require(Permission.VIEW_ORDERS)
 def order_bulk(request: SignedIn) -> HttpResponse:
     """Do one thing with each selected order, and say what came of each."""
+    if request.POST.get("action") != "pick" and not request.user.has_perm(Permission.ADVANCE_ORDER):
+        raise Denied(_("Your role does not allow this."), permission=Permission.ADVANCE_ORDER)
     form = BulkForm(request.POST)
+    back = request.POST.get("back", "")
     if not form.is_valid():
-        messages.warning(request, _("Select some orders first."))
-        return redirect("orders:list")
+        for errors in form.errors.values():
+            messages.warning(request, " ".join(str(error) for error in errors))
+        return redirect(f"{reverse('orders:list')}?{back}")
     action, ids = form.cleaned_data["action"], form.cleaned_data["ids"]
     if action == "pick":
-        orders = queries.whole_orders(ids)
-        return render(request, "orders/order_print.html", {"orders": orders, "document": "pick"})
-    _require_may_move(request, OrderStatus(action))
-    results = [_one_of_many(request, order_id, OrderStatus(action)) for order_id in ids]
+        return redirect(
+            f"{reverse('orders:print_many', args=['pick'])}?{urlencode({'ids': ids}, True)}"
+        )
+    to = OrderStatus(action)
+    results = [_one_of_many(request, order_id, to, form.cleaned_data["note"]) for order_id in ids]
     done = sum(1 for result in results if result["done"])
     context = {
         "results": results,
-        "status": OrderStatus(action),
+        "status": to,
         "summary": ngettext(
             "%(done)s of %(all)s order moved.", "%(done)s of %(all)s orders moved.", len(results)
         )
         % {"done": done, "all": len(results)},
-        "back": request.POST.get("back", ""),
+        "back": back,
     }
     return render(request, "orders/order_bulk.html", context)
 
 
-def _require_may_move(request: SignedIn, to: OrderStatus) -> None:
-    """A role that may never take this step is refused as a whole, not order by order."""
-    steps = [step for (_from, target), step in TRANSITIONS.items() if target == to]
-    if not any(request.user.has_perm(step.permission) for step in steps):
-        raise Denied(_("Your role does not allow this."))
-
-
-def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus) -> dict[str, Any]:
+def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus, note: str) -> dict[str, Any]:
+    result: dict[str, Any] = {"order_id": order_id, "done": True}
     try:
-        order = services.change_status(actor=request.user, order_id=order_id, to=to)
+        services.change_status(actor=request.user, order_id=order_id, to=to, note=note)
     except DomainError as error:
-        return {"order_id": order_id, "done": False, "message": error.message}
-    return {"order_id": order_id, "done": True, "message": order.number}
+        result |= {"done": False, "message": error.message}
+    return result
