@@ -46,17 +46,22 @@
 
   // What is empty stays out of the address. Looking for the same again is no step for Back, nor is each
   // pause while a word is typed: the first takes the step, the others correct it.
-  let typing = false;
+  let isWord = false; // the latest request came from typing
+  let isStep = false; // and the history has an address of that word
   document.addEventListener("htmx:config:request", (event) => {
     const { ctx } = event.detail;
-    if (!ctx.sourceElement.matches(".filters")) return;
+    if (!ctx.sourceElement.matches(".filters")) {
+      isWord = isStep = false;
+      return;
+    }
     const { body } = ctx.request;
     for (const [name, value] of [...body]) if (!value) body.delete(name);
     if (new URLSearchParams(body).toString() === location.search.slice(1)) return event.preventDefault();
-    const isWord = ctx.sourceEvent?.type === "input";
-    if (isWord && typing) [ctx.push, ctx.replace] = [null, "true"];
-    typing = isWord;
+    isWord = ctx.sourceEvent?.type === "input";
+    isStep &&= isWord;
+    if (isStep) [ctx.push, ctx.replace] = [null, "true"];
   });
+  document.addEventListener("htmx:after:history:push", () => (isStep = isWord));
 
   // --- from record to record, in the order of the list one came from
   const WALK = "walk";

@@ -72,7 +72,10 @@
   }
 
   function choose(field, option) {
-    if (field.dataset.combo === "customer") {
+    if (option.matches("[data-new]")) {
+      close(field);
+      $(".new-customer").open = true;
+    } else if (field.dataset.combo === "customer") {
       const hidden = document.createElement("input");
       hidden.type = "hidden";
       hidden.name = "customer";
@@ -85,13 +88,19 @@
     }
   }
   // The field is free for the next scan at once; what was not found comes back into it.
+  let awaited = 0;
   function add(text) {
     const field = code();
+    awaited += 1;
     field.value = text;
     $("[data-add]").click();
     field.value = "";
     close(field);
   }
+
+  document.addEventListener("htmx:finally:request", (event) => {
+    if (event.detail.ctx.sourceElement.matches?.("[data-add]")) awaited = Math.max(0, awaited - 1);
+  });
 
   document.addEventListener("input", (event) => {
     const field = event.target;
@@ -218,7 +227,7 @@
       update();
       keepDraft();
       first.scrollIntoView({ block: "nearest" });
-      if (code().value) return; // the next scan has begun
+      if (awaited || code().value) return; // the hands are at the next scan
       input.focus();
       input.select();
     });

@@ -1,0 +1,398 @@
+"""Journeys through order entry, the screen that must be as fast as the hands on it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from e2e.conftest import Served, Watch
+
+pytestmark = pytest.mark.browser
+
+type Desk = Callable[..., Page]
+type Make = Callable[..., dict[str, Any]]
+
+ORDER = re.compile(r"/orders/\d+$")
+
+
+def scan(page: Page, code: str) -> None:
+    """What a scanner does: the code as keys, then Enter."""
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+
+
+def begin(page: Page, customer: dict[str, Any]) -> None:
+    """A new order for this customer, by keyboard."""
+    page.goto("/orders/new")
+    expect(page.locator("#customer-search")).to_be_focused()
+    page.keyboard.type(customer["name"])
+    expect(page.get_by_role("option", name=re.compile(customer["name"]))).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#code")).to_be_focused()
+
+
+def lines(page: Page) -> list[tuple[str, str]]:
+    """SKU and quantity of each line."""
+    return [
+        (row.locator(".hint").first.inner_text(), row.locator("[name=quantity]").input_value())
+        for row in page.locator("#lines > tr").all()
+    ]
+
+
+def orders_of(served: Served, customer: dict[str, Any]) -> list[dict[str, Any]]:
+    with served.api() as api:
+        found = api.get("/orders", params={"customer_id": customer["id"]}).raise_for_status()
+        return list(found.json()["items"])
+
+
+def test_ten_lines_by_keyboard_alone(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer = make_customer("Padaria Ten Lines")
+    products = [make_product(f"TEN-{number}", price="2.50", on_hand=99) for number in range(10)]
+    page = desk("operator")
+    page.keyboard.press("n")
+    page.wait_for_url("**/orders/new")
+    page.keyboard.type("padaria ten")
+    expect(page.get_by_role("option", name="Padaria Ten Lines")).to_be_visible()
+    page.keyboard.press("Enter")
+    for number, product in enumerate(products, start=1):
+        expect(page.locator("#code")).to_be_focused()
+        if number % 3 == 0:  # by words, with what is known of it in the list
+            page.keyboard.type(f"product ten {number - 1}")
+            option = page.get_by_role("option", name=product["sku"])
+            expect(option).to_contain_text("99 available")
+            expect(option).to_contain_text("R$ 2.50")
+            page.keyboard.press("Enter")
+        else:
+            scan(page, product["gtin"] if number % 2 else product["sku"])
+        quantity = page.get_by_label(f"Quantity of {product['sku']}")
+        expect(quantity).to_be_focused()
+        page.keyboard.type(str(number))  # it is selected, so that this replaces it
+        expect(quantity).to_have_value(str(number))
+        page.keyboard.press("Enter")
+    expect(page.locator("[data-total]")).to_have_text("R$ 137.50")
+    expect(page.locator("[data-piece-count]")).to_have_text("55")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Pending")
+    [order] = orders_of(served, customer)
+    assert (order["items_count"], order["total"]) == (10, "137.50")
+
+
+def test_a_customer_is_found_by_tax_id_and_by_email(desk: Desk, make_customer: Make) -> None:
+    customer = make_customer("Mercado Found Twice")
+    page = desk("operator")
+    for words in (customer["cpf_cnpj"], customer["email"]):
+        page.goto("/orders/new")
+        scan(page, words)  # faster than the list of what fits: the server finds the one it means
+        expect(page.locator(".picked")).to_contain_text("Mercado Found Twice")
+
+
+def test_scans_faster_than_the_answers_all_arrive_and_no_code_becomes_a_quantity(
+    desk: Desk, make_product: Make, make_customer: Make, watch: Watch
+) -> None:
+    first, second, third = (make_product(f"FAST-{number}", on_hand=99) for number in range(3))
+    page = desk("operator")
+    begin(page, make_customer("Fast Scans"))
+    for product in (first, second, first, third, first):
+        scan(page, product["gtin"])
+    expect(page.get_by_label("Quantity of FAST-0")).to_have_value("3")
+    expect(page.locator("#lines > tr")).to_have_count(3)
+    quantity = page.get_by_label("Quantity of FAST-1")
+    quantity.fill("7")
+    quantity.blur()
+    quantity.focus()
+    scan(page, third["gtin"])
+    expect(page.get_by_label("Quantity of FAST-2")).to_have_value("2")
+    assert lines(page) == [("FAST-0", "3"), ("FAST-1", "7"), ("FAST-2", "2")]
+    page.locator("#code").focus()
+    scan(page, "0000000000")
+    expect(page.locator("#scan-problem")).to_have_text("No product has the code “0000000000”.")
+    expect(page.locator("#code")).to_have_value("0000000000")
+    scan(page, second["gtin"])  # over what was not found
+    expect(page.get_by_label("Quantity of FAST-1")).to_have_value("8")
+
+
+def test_a_shortage_is_seen_while_typing_explained_on_submit_and_resolved_in_one_click(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer = make_customer("Short Of Things")
+    few, none, enough = (
+        make_product(sku, on_hand=on_hand)
+        for sku, on_hand in (("FEW-1", 5), ("NONE-1", 0), ("ENOUGH-1", 50))
+    )
+    page = desk("operator")
+    begin(page, customer)
+    for product, count in ((few, "8"), (none, "1"), (enough, "20")):
+        scan(page, product["sku"])
+        expect(page.get_by_label(f"Quantity of {product['sku']}")).to_be_focused()
+        scan(page, count)
+    expect(page.get_by_role("row", name="FEW-1")).to_contain_text("only 5 available")
+    expect(page.locator("[data-short-note]")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    alert = page.locator("#problems")
+    expect(alert).to_contain_text("FEW-1: 8 requested, 5 available")
+    expect(alert).to_contain_text("NONE-1: 1 requested, 0 available")
+    expect(page.get_by_label("Quantity of FEW-1")).to_be_focused()
+    assert (lines(page)[0], orders_of(served, customer)) == (("FEW-1", "8"), [])
+    page.get_by_role("button", name="Take 5").click()
+    expect(page.get_by_label("Quantity of FEW-1")).to_have_value("5")
+    alert.get_by_role("button", name="Take what is available").click()
+    assert lines(page) == [("FEW-1", "5"), ("ENOUGH-1", "20")]
+    expect(page.locator("[data-short-note]")).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    assert [order["total"] for order in orders_of(served, customer)] == ["250.00"]
+
+
+def test_a_double_click_is_one_order_and_back_does_not_place_another(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer, product = make_customer("Double Click"), make_product("DOUBLE-1")
+    page = desk("operator")
+    begin(page, customer)
+    scan(page, product["sku"])
+    expect(page.get_by_label("Quantity of DOUBLE-1")).to_be_focused()
+    page.get_by_role("button", name="Place order").dblclick()
+    page.wait_for_url(ORDER)
+    expect(page.locator(".toast-line")).to_contain_text("is placed")
+    page.go_back()
+    expect(page.locator("#lines > tr")).to_have_count(0)
+    page.get_by_role("button", name="Place order").click()
+    expect(page.locator("#problems")).to_have_text("Add at least one product.")
+    assert len(orders_of(served, customer)) == 1
+
+
+def test_a_lost_answer_and_a_reload_are_the_same_order_when_sent_again(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served, watch: Watch
+) -> None:
+    watch.expect("ERR_FAILED|Failed to fetch")
+    customer, product = make_customer("Lost Answer"), make_product("LOST-1")
+    page = desk("operator")
+    begin(page, customer)
+    scan(page, product["sku"])
+    expect(page.get_by_label("Quantity of LOST-1")).to_be_focused()
+    scan(page, "3")
+    page.get_by_label("Their reference").fill("PO 7")
+
+    def lose(route: Route) -> None:
+        """The server does what it is asked; nobody hears of it."""
+        route.fetch()
+        route.abort()
+
+    page.route("**/orders/new", lose)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".toast-line")).to_contain_text("the order is not placed twice")
+    assert len(orders_of(served, customer)) == 1
+    page.unroute("**/orders/new")
+    page.reload()
+    expect(page.get_by_label("Quantity of LOST-1")).to_have_value("3")
+    expect(page.get_by_label("Their reference")).to_have_value("PO 7")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.locator(".toast-line")).to_contain_text("was already placed")
+    assert len(orders_of(served, customer)) == 1
+
+
+def test_an_order_that_was_left_is_offered_again_and_one_that_was_placed_is_not(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    product = make_product("LEFT-1")
+    page = desk("operator")
+    begin(page, make_customer("Left Alone"))
+    scan(page, product["sku"])
+    expect(page.get_by_label("Quantity of LEFT-1")).to_be_focused()
+    page.get_by_role("link", name="Customers").click()
+    page.wait_for_url("**/customers/")
+    page.goto("/orders/new")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Quantity of LEFT-1")).to_have_value("1")
+    expect(page.locator(".picked")).to_contain_text("Left Alone")
+    page.get_by_role("button", name="Place order").click()
+    page.wait_for_url(ORDER)
+    page.goto("/orders/new")
+    expect(page.locator("#customer-search")).to_be_focused()
+    expect(page.locator("#draft")).to_be_hidden()
+
+
+def test_lines_are_pasted_where_codes_are_typed_and_what_is_unknown_stays(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(3):
+        make_product(f"PASTE-{number}", on_hand=500)
+    page = desk("operator")
+    begin(page, make_customer("Pasted Lines"))
+    page.locator("#code").evaluate(
+        """(field, text) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text", text);
+            field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+        }""",
+        "PASTE-0;24\npaste-1\t300,00\nUNKNOWN;1\nPASTE-2",
+    )
+    expect(page.locator("#problems")).to_have_text("No product has the code “UNKNOWN”.")
+    expect(page.get_by_label("One product a line")).to_have_value("UNKNOWN;1")
+    assert lines(page) == [("PASTE-0", "24"), ("PASTE-1", "300"), ("PASTE-2", "1")]
+
+
+def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    one, two = make_product("STAY-1"), make_product("STAY-2")
+    old = make_customer("Old Friend")
+    past = place(old, (one, 2), (two, 4))
+    page = desk("manager")
+    page.goto("/orders/new")
+    page.locator("#code").focus()
+    scan(page, one["sku"])
+    expect(page.get_by_label("Quantity of STAY-1")).to_be_focused()
+    page.get_by_label("Their reference").fill("PO 9")
+    page.locator("#customer-search").fill("Bistrô da Hora")
+    expect(page.get_by_text("Nothing fits “Bistrô da Hora”.")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Bistrô da Hora")
+    expect(page.get_by_label("CPF/CNPJ")).to_be_focused()
+    page.get_by_label("CPF/CNPJ").fill("111.444.777-34")
+    page.get_by_label("E-mail").fill("bistro@example.com")
+    page.keyboard.press("Enter")
+    expect(page.locator(".new-customer .errorlist")).to_be_visible()
+    page.get_by_label("CPF/CNPJ").fill("111.444.777-35")
+    page.keyboard.press("Enter")
+    expect(page.locator(".picked")).to_contain_text("Bistrô da Hora")
+    assert (lines(page), page.get_by_label("Their reference").input_value()) == (
+        [("STAY-1", "1")],
+        "PO 9",
+    )
+    page.get_by_role("button", name="Change").click()
+    expect(page.locator("#customer-search")).to_be_focused()
+    scan(page, old["cpf_cnpj"])
+    page.get_by_role("button", name=f"Repeat {past['number']}").click()
+    expect(page.get_by_label("Quantity of STAY-2")).to_have_value("4")
+    assert lines(page) == [("STAY-1", "3"), ("STAY-2", "4")]
+
+
+def test_the_end_of_the_session_loses_no_line(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served, watch: Watch, staff: dict[str, str]
+) -> None:  # fmt: skip
+    watch.expect("status of 401")
+    customer = make_customer("Session Ends")
+    one, two = make_product("ENDS-1"), make_product("ENDS-2")
+    page = desk("operator")
+    begin(page, customer)
+    scan(page, one["sku"])
+    expect(page.get_by_label("Quantity of ENDS-1")).to_be_focused()
+    page.context.clear_cookies(name="sessionid")
+    page.keyboard.press("Control+Enter")
+    dialog = page.get_by_role("dialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    with page.expect_popup() as popup:
+        dialog.get_by_role("link", name="Sign in again").click()
+    tab = popup.value
+    tab.get_by_label("E-mail").fill(staff["operator"])
+    tab.locator("input[name=password]").fill(served.password)
+    tab.locator("input[name=password]").press("Enter")
+    expect(tab.get_by_role("heading", level=1)).to_be_visible()
+    page.bring_to_front()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(dialog).to_be_hidden()
+    page.locator("#code").focus()
+    scan(page, two["sku"])
+    expect(page.get_by_label("Quantity of ENDS-2")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    assert [order["items_count"] for order in orders_of(served, customer)] == [2]
+
+
+def test_of_two_browsers_one_gets_the_last_unit_and_the_other_is_told(
+    desk: Desk, elsewhere: Page, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer, last = make_customer("Last Unit"), make_product("LAST-1", on_hand=1)
+    here, there = desk("operator"), desk("manager", elsewhere)
+    for page in (here, there):
+        begin(page, customer)
+        scan(page, last["sku"])
+        expect(page.get_by_label("Quantity of LAST-1")).to_be_focused()
+        expect(page.locator("[data-short-note]")).to_be_hidden()
+    here.keyboard.press("Control+Enter")
+    here.wait_for_url(ORDER)
+    there.keyboard.press("Control+Enter")
+    expect(there.locator("#problems")).to_contain_text("LAST-1: 1 requested, 0 available")
+    there.get_by_role("button", name="Remove the line").click()
+    expect(there.locator("#lines > tr")).to_have_count(0)
+    assert len(orders_of(served, customer)) == 1
+
+
+def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
+    no_script: Page, sign_in: Callable[..., None], staff: dict[str, str], make_product: Make,
+    make_customer: Make, served: Served,
+) -> None:  # fmt: skip
+    page = no_script
+    customer = make_customer("Plain Forms")
+    few = make_product("PLAIN-1", on_hand=5)
+    sign_in(page, staff["operator"])
+    page.goto("/orders/new")
+    page.get_by_role("combobox", name="Customer").fill("plain forms")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator(".picked")).to_contain_text("Plain Forms")
+    page.locator("#code").fill(few["gtin"])
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_label("Quantity of PLAIN-1").fill("9")
+    page.get_by_label("Their reference").fill("PO 1")
+    page.get_by_role("button", name="Place order").click()
+    expect(page.locator("#problems")).to_contain_text("PLAIN-1: 9 requested, 5 available")
+    expect(page.get_by_label("Their reference")).to_have_value("PO 1")
+    page.get_by_role("button", name="Take 5").click()
+    expect(page.get_by_label("Quantity of PLAIN-1")).to_have_value("5")
+    page.get_by_role("button", name="Place order").click()
+    page.wait_for_url(ORDER)
+    [order] = orders_of(served, customer)
+    assert (order["total"], order["customer_reference"]) == ("50.00", "PO 1")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_of_the_form_is_accessible(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make,
+    complaints: Callable[[Page], list[str]], theme: str,
+) -> None:  # fmt: skip
+    customer = make_customer(f"Acessível {theme}")
+    product = make_product(f"AXE-{theme}", on_hand=3)
+    place(customer, (product, 1))
+    page = desk("manager")
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    found = {}
+    page.goto("/orders/new")
+    found["blank"] = complaints(page)
+    page.locator("#customer-search").fill("nobody at all")
+    expect(page.get_by_text("Nothing fits “nobody at all”.")).to_be_visible()
+    found["no customer"] = complaints(page)
+    page.get_by_role("option", name="New customer").click()
+    page.get_by_role("button", name="Add customer").click()
+    expect(page.locator(".new-customer .errorlist").first).to_be_visible()
+    found["a customer refused"] = complaints(page)
+    begin(page, customer)
+    page.keyboard.type(product["sku"])
+    expect(page.get_by_role("option", name=product["sku"])).to_be_visible()
+    found["products"] = complaints(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label(f"Quantity of {product['sku']}")).to_be_focused()
+    scan(page, "7")
+    scan(page, "unknown")
+    expect(page.locator("#scan-problem")).to_be_visible()
+    found["unknown and short"] = complaints(page)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#problems")).to_be_visible()
+    found["refused"] = complaints(page)
+    page.reload()
+    expect(page.locator("#lines > tr")).to_have_count(1)
+    page.goto("/orders/new")
+    expect(page.locator("#draft")).to_be_visible()
+    found["a draft"] = complaints(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.locator("#lines > tr")).to_have_count(1)
+    found["on the phone"] = complaints(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert {state: said for state, said in found.items() if said} == {}

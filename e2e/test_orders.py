@@ -1,0 +1,408 @@
+"""Journeys through the list of orders and the page of one: found, moved on, printed, by two people at once."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from e2e.conftest import Served, Watch
+
+pytestmark = pytest.mark.browser
+
+type Desk = Callable[..., Page]
+type Make = Callable[..., dict[str, Any]]
+
+PHONE = {"width": 390, "height": 844}
+
+
+def status(page: Page) -> Any:
+    """What the page of an order says it is."""
+    return page.locator("h1 .status")
+
+
+def back(page: Page) -> None:
+    """The browser's Back between two states of one page, which htmx answers with a reload."""
+    with page.expect_event("load"):
+        page.evaluate("history.back()")
+
+
+def available(served: Served, product: dict[str, Any]) -> int:
+    with served.api() as api:
+        return int(api.get(f"/products/{product['id']}").raise_for_status().json()["available"])
+
+
+def test_from_pending_to_delivered_by_two_roles_and_one_key(
+    desk: Desk, elsewhere: Page, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:  # fmt: skip
+    product = make_product("WAY-1", on_hand=10)
+    order = place(make_customer("All The Way"), (product, 4))
+    operator, manager = desk("operator"), desk("manager", elsewhere)
+    steps = [
+        (operator, "Confirm", "Confirmed"),
+        (manager, "Mark as picked", "Picked"),
+        (operator, "Ship", "Shipped"),
+        (manager, "Mark as delivered", "Delivered"),
+    ]
+    for page, button, reached in steps:
+        page.goto(f"/orders/{order['id']}")
+        primary = page.locator(".actions .btn-primary")
+        expect(primary).to_contain_text(button)
+        page.keyboard.press("a")
+        expect(status(page)).to_have_text(reached)
+        expect(page.locator(".toast-line").last).to_contain_text(f"{order['number']}: {reached}.")
+        expect(page.locator(".flow [aria-current=step]")).to_contain_text(reached)
+    expect(manager.locator(".actions .btn-primary")).to_have_count(0)
+    timeline = manager.locator(".timeline")
+    expect(timeline).to_contain_text("English Manager set it to Delivered")
+    expect(timeline).to_contain_text("English Operator set it to Shipped")
+    with served.api() as api:
+        stock = api.get(f"/products/{product['id']}").json()
+    assert (stock["on_hand"], stock["reserved"]) == (6, 0)
+
+
+def test_cancelling_asks_why_and_returns_the_stock(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:
+    product = make_product("CANCEL-1", on_hand=10)
+    order = place(make_customer("Changed Mind"), (product, 4))
+    assert available(served, product) == 6
+    page = desk("operator")
+    page.goto(f"/orders/{order['id']}")
+    expect(page.get_by_role("button", name="Cancel order")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    desk("manager").goto(f"/orders/{order['id']}")
+    page.get_by_role("button", name="Cancel order…").click()
+    question = page.locator("#cancel")
+    question.get_by_role("button", name="Cancel order").click()
+    expect(question.locator(".errorlist")).to_have_text("Say why the order is cancelled.")
+    expect(question.get_by_label("Reason")).to_be_visible()
+    question.get_by_label("Reason").fill("Bought elsewhere")
+    question.get_by_role("button", name="Cancel order").click()
+    expect(status(page)).to_have_text("Cancelled")
+    expect(page.locator(".timeline blockquote")).to_have_text("Bought elsewhere")
+    assert available(served, product) == 10
+
+
+def test_of_two_people_at_one_order_the_second_is_told_what_the_first_did(
+    desk: Desk, elsewhere: Page, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:  # fmt: skip
+    product = make_product("BOTH-1")
+    order = place(make_customer("Both At Once"), (product, 4))
+    operator, manager = desk("operator"), desk("manager", elsewhere)
+    for page in (operator, manager):
+        page.goto(f"/orders/{order['id']}")
+    operator.keyboard.press("a")
+    expect(status(operator)).to_have_text("Confirmed")
+    # The manager still sees a pending order. Cancelling a confirmed one would be allowed, but was not meant.
+    manager.get_by_role("button", name="Cancel order…").click()
+    manager.get_by_label("Reason").fill("Not paid")
+    manager.locator("#cancel").get_by_role("button", name="Cancel order").click()
+    expect(manager.get_by_role("alert")).to_have_text(
+        "English Operator has meanwhile set this order to “Confirmed”. Nothing was changed."
+    )
+    expect(status(manager)).to_have_text("Confirmed")
+    assert available(served, product) == 6
+
+
+def test_notes_are_added_by_everyone_who_works_here_and_read_by_all(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("With Notes"), (make_product("NOTE-1"), 1))
+    page = desk("operator")
+    page.goto(f"/orders/{order['id']}")
+    page.get_by_label("Note", exact=True).fill(" ")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.locator(".comment .errorlist")).to_be_visible()
+    page.get_by_label("Note", exact=True).fill("Back door, after three")
+    page.get_by_role("button", name="Add note").click()
+    note = page.locator(".timeline li").first
+    expect(note).to_contain_text("English Operator wrote")
+    expect(note.locator("blockquote")).to_have_text("Back door, after three")
+    expect(page.get_by_label("Note", exact=True)).to_have_value("")
+    page.get_by_role("link", name="Duplicate").click()
+    expect(page.get_by_label("Quantity of NOTE-1")).to_have_value("1")
+
+
+def test_the_list_by_keyboard_and_from_record_to_record(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Key Walkers"), make_product("KEYS-1")
+    first, second, third = (place(customer, (product, 1)) for _ in range(3))
+    other = place(make_customer("Somebody Else"), (product, 1))
+    page = desk("operator")
+    page.goto("/orders/")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("key walk")
+    expect(page.locator("[data-row]")).to_have_count(3)
+    expect(page).to_have_url(re.compile(r"\?search=key\+walk$"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#q")).not_to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("x")
+    expect(page.locator("[data-bulk-count]")).to_have_text("1")
+    expect(page.get_by_label(f"Select {third['number']}")).to_be_checked()
+    page.keyboard.press("x")
+    expect(page.locator("[data-bulk]")).to_be_hidden()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/orders/{second['id']}")
+    page.keyboard.press("]")  # down the list one came from, not by number
+    page.wait_for_url(f"**/orders/{first['id']}")
+    expect(page.get_by_role("link", name="Next order")).to_have_count(0)
+    page.keyboard.press("[")
+    page.wait_for_url(f"**/orders/{second['id']}")
+    page.get_by_label("Where you are").get_by_role("link", name="Orders").click()
+    expect(page).to_have_url(re.compile(r"\?search=key\+walk$"))
+    expect(page.get_by_text(other["number"])).to_have_count(0)
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard")
+    for words in ("Next and previous row", "Open the row", "Select the row", "New order"):
+        expect(sheet).to_contain_text(words)
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile("/orders/new$"))
+
+
+def test_enter_pressed_once_too_often_moves_no_order(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("Heavy Fingers"), (make_product("ENTER-1"), 1))
+    page = desk("operator")
+    page.goto("/orders/?search=heavy")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/orders/{order['id']}")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.reload()
+    expect(status(page)).to_have_text("Pending")
+
+
+def test_filters_stand_in_the_address_and_back_undoes_one_at_a_time(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Address Bar"), make_product("ADDR-1", price="7.00")
+    pending, moved = place(customer, (product, 1)), place(customer, (product, 2))
+    page = desk("operator")
+    page.goto(f"/orders/{moved['id']}")
+    page.keyboard.press("a")
+    expect(status(page)).to_have_text("Confirmed")
+    page.goto("/orders/")
+    page.locator("#q").press_sequentially("address bar", delay=20)
+    expect(page.locator(".list-foot")).to_contain_text("sum R$ 21.00")
+    page.get_by_text("Status", exact=True).first.click()
+    page.get_by_role("checkbox", name="Pending").check()
+    expect(page.locator(".list-foot")).to_contain_text("sum R$ 7.00")
+    expect(page.locator("[data-row]")).to_contain_text(pending["number"])
+    assert page.url.endswith("/orders/?search=address+bar&status=pending")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Date").click()
+    expect(page).to_have_url(re.compile("sort=created_at"))
+    back(page)
+    expect(page).to_have_url(re.compile(r"status=pending$"))
+    back(page)
+    expect(page).to_have_url(re.compile(r"/orders/\?search=address\+bar$"))
+    expect(page.locator("[data-row]")).to_have_count(2)
+    expect(page.locator("#q")).to_have_value("address bar")
+    back(page)
+    expect(page).to_have_url(re.compile("/orders/$"))
+    expect(page.locator("#q")).to_have_value("")
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    page.locator("#q").press_sequentially(moved["number"], delay=20)
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page.locator(".chips")).to_contain_text("Customer: Address Bar")
+    page.goto(f"/orders/?search={customer['cpf_cnpj']}")
+    expect(page.locator("[data-row]")).to_have_count(2)
+
+
+def test_a_view_is_saved_under_a_name_shared_and_forgotten(
+    desk: Desk, elsewhere: Page, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    place(make_customer("Viewed Often"), (make_product("VIEW-1"), 1))
+    page = desk("operator")
+    page.goto("/orders/")
+    expect(page.get_by_role("button", name="Save view")).to_have_count(0)
+    page.locator("#q").press_sequentially("viewed", delay=20)
+    page.get_by_role("button", name="Save view").first.click()
+    page.get_by_label("Name", exact=True).fill("Often looked at")
+    page.get_by_label("Share it with everybody").check()
+    page.locator("#save-view-form").get_by_role("button").click()
+    expect(page.locator(".tab[aria-current]")).to_contain_text("Often looked at")
+    other = desk("viewer", elsewhere)
+    other.goto("/orders/")
+    other.get_by_role("link", name="Often looked at").click()
+    expect(other.locator("[data-row]")).to_have_count(1)
+    expect(other.locator("#q")).to_have_value("viewed")
+    expect(other.get_by_role("button", name="Forget the view")).to_have_count(0)
+    page.get_by_role("button", name="Forget the view Often looked at").click()
+    expect(page.get_by_role("link", name="Often looked at")).to_have_count(0)
+
+
+def test_selected_orders_move_together_and_the_refused_one_says_why(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:
+    customer, product = make_customer("Many Together"), make_product("MANY-1")
+    ready, late, picked = (place(customer, (product, 1)) for _ in range(3))
+    with served.api() as api:
+        for order, *steps in ((late, "cancelled"), (picked, "confirmed", "picked")):
+            for step in steps:
+                api.patch(f"/orders/{order['id']}/status", json={"status": step})
+    page = desk("manager")
+    page.goto("/orders/?search=many+together")
+    page.get_by_label(f"Select {picked['number']}").check()
+    bar = page.get_by_role("toolbar")
+    expect(bar.get_by_role("button", name="Ship")).to_be_visible()
+    expect(bar.get_by_role("button", name="Confirm")).to_be_hidden()
+    page.get_by_label("Select all on this page").check()
+    with page.expect_download() as download:
+        bar.get_by_role("button", name="CSV").click()
+    assert download.value.suggested_filename.endswith(".csv")
+    bar.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 of 3 orders moved.")
+    expect(page.get_by_role("row", name=ready["number"])).to_contain_text("Confirmed")
+    expect(page.get_by_role("row", name=late["number"])).to_contain_text(
+        f"{late['number']} is Cancelled and cannot become Confirmed."
+    )
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.locator("[data-row]")).to_have_count(3)
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Pick lists").click()
+    expect(page.locator(".sheet")).to_have_count(3)
+    page.go_back()
+    page.get_by_label(f"Select {ready['number']}").check()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_label("Reason").fill("Closed down")
+    page.get_by_role("button", name="Cancel orders").click()
+    expect(page.get_by_role("row", name=ready["number"])).to_contain_text("Cancelled")
+
+
+def test_paper_shows_the_lines_and_the_number_and_nothing_around_them(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("On Paper"), (make_product("PAPER-1"), 3))
+    page = desk("operator")
+    page.goto(f"/orders/{order['id']}")
+    page.keyboard.press("p")
+    expect(page.get_by_role("img", name=f"QR code of {order['number']}")).to_be_visible()
+    expect(page.locator(".sheet")).to_contain_text("PAPER-1")
+    page.emulate_media(media="print", color_scheme="dark")
+    for around in (".side", ".top", ".page-head"):
+        expect(page.locator(around).first).to_be_hidden()
+    expect(page.locator(".sheet h2")).to_have_css("color", "rgb(0, 0, 0)")
+
+
+def test_ctrl_k_leads_to_an_order_a_customer_a_product_and_a_page(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Palette Reader"), make_product("PALETTE-1")
+    order = place(customer, (product, 1))
+    page = desk("operator")
+    for typed, found, address in (
+        (str(order["id"]), order["number"], f"/orders/{order['id']}"),
+        ("palette read", "Palette Reader", f"/customers/{customer['id']}"),
+        ("palette-1", "Product PALETTE-1", f"/products/{product['id']}"),
+        ("new order", "New order", "/orders/new"),
+    ):
+        page.keyboard.press("Control+k")
+        expect(page.locator(".palette-field")).to_be_focused()
+        page.keyboard.type(typed)
+        expect(page.locator(".palette-choice[aria-selected=true]")).to_contain_text(found)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**{address}")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("users")
+    expect(page.locator(".palette-choices")).to_contain_text("Nothing fits “users”.")
+
+
+def test_the_end_of_the_session_is_said_in_place_of_the_list(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, watch: Watch
+) -> None:
+    watch.expect("status of 401")
+    place(make_customer("Ends Here"), (make_product("END-1"), 1))
+    page = desk("operator")
+    page.goto("/orders/?search=ends+here")
+    page.context.clear_cookies(name="sessionid")
+    page.locator("#q").fill("ends")
+    expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page.locator("#results input[name=password]")).to_have_count(0)
+
+
+def test_without_javascript_an_order_is_moved_noted_and_cancelled(
+    no_script: Page, sign_in: Callable[..., None], staff: dict[str, str], make_product: Make,
+    make_customer: Make, place: Make,
+) -> None:  # fmt: skip
+    page = no_script
+    order = place(make_customer("No Scripts"), (make_product("NOJS-1"), 1))
+    sign_in(page, staff["manager"])
+    page.goto("/orders/")
+    page.get_by_role("searchbox").fill("no scripts")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("link", name=order["number"]).click()
+    page.get_by_role("button", name="Confirm").click()
+    expect(status(page)).to_have_text("Confirmed")
+    page.get_by_label("Note", exact=True).fill("Called them")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.locator(".timeline")).to_contain_text("Called them")
+    page.get_by_role("button", name="Cancel order…").click()
+    page.locator("#cancel").get_by_role("button", name="Cancel order").click()
+    expect(page.get_by_role("alert")).to_have_text("Say why the order is cancelled.")
+    page.get_by_role("button", name="Cancel order…").click()
+    page.get_by_label("Reason").fill("Bought elsewhere")
+    page.locator("#cancel").get_by_role("button", name="Cancel order").click()
+    expect(status(page)).to_have_text("Cancelled")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_of_the_list_and_of_an_order_is_accessible(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make,
+    complaints: Callable[[Page], list[str]], theme: str,
+) -> None:  # fmt: skip
+    customer, product = make_customer(f"Accessible {theme}"), make_product(f"ALLY-{theme}")
+    orders = [place(customer, (product, 1), due_date="2020-02-02") for _ in range(2)]
+    page = desk("manager")
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    found = {}
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    found["list"] = complaints(page)
+    page.get_by_text("Status", exact=True).first.click()
+    found["a filter"] = complaints(page)
+    page.keyboard.press("Escape")
+    page.get_by_text("Export").click()
+    found["export"] = complaints(page)
+    page.get_by_role("button", name="Save view").first.click()
+    found["save view"] = complaints(page)
+    page.keyboard.press("Escape")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Cancel…").click()
+    found["a selection"] = complaints(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Confirm").click()
+    found["results"] = complaints(page)
+    page.goto("/orders/?search=nobody&customer_id=nobody")
+    found["nothing"] = complaints(page)
+    page.goto(f"/orders/{orders[0]['id']}")
+    found["order"] = complaints(page)
+    page.get_by_role("button", name="Cancel order…").click()
+    page.locator("#cancel").get_by_role("button", name="Cancel order").click()
+    expect(page.locator("#cancel .errorlist")).to_be_visible()
+    found["cancel refused"] = complaints(page)
+    page.goto(f"/orders/{orders[0]['id']}")
+    page.keyboard.press("?")
+    found["help"] = complaints(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("accessible")
+    expect(page.locator(".palette-choice[aria-selected=true]")).to_contain_text("Accessible")
+    found["palette"] = complaints(page)
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    for path in (f"/orders/{orders[0]['id']}", "/orders/", f"/orders/{orders[0]['id']}/print/slip"):
+        page.goto(path)
+        found[f"{path} on the phone"] = complaints(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert {state: said for state, said in found.items() if said} == {}
