@@ -161,22 +161,6 @@ def make_customer(served: Served) -> Callable[..., dict[str, Any]]:
     return make
 
 
-@pytest.fixture
-def place(served: Served) -> Callable[..., dict[str, Any]]:
-    """An order as the API answers it: (product, quantity) pairs for a customer."""
-
-    def make(
-        customer: dict[str, Any], *lines: tuple[dict[str, Any], int], **fields: Any
-    ) -> dict[str, Any]:
-        items = [{"product_id": product["id"], "quantity": quantity} for product, quantity in lines]
-        body = {"customer_id": customer["id"], "items": items, "idempotency_key": token_hex(8)}
-        with served.api() as api:
-            answer = api.post("/orders", json=body | fields).raise_for_status()
-        return dict(answer.json())
-
-    return make
-
-
 @dataclass
 class Watch:
     """What went wrong unseen: console errors (a CSP violation is one), uncaught exceptions, calls to other hosts.
@@ -235,16 +219,6 @@ def watch_context(context: BrowserContext, served: Served, watch: Watch) -> None
 
 
 @pytest.fixture
-def elsewhere(
-    browser: Browser, browser_context_args: dict[str, Any], served: Served, watch: Watch
-) -> Iterator[Page]:
-    """A page of a second browser, with a session of its own."""
-    with browser.new_context(**browser_context_args) as context:
-        watch_context(context, served, watch)
-        yield context.new_page()
-
-
-@pytest.fixture
 def no_script(browser: Browser, served: Served, watch: Watch) -> Iterator[Page]:
     """A page of a browser that runs no JavaScript."""
     with browser.new_context(
@@ -283,3 +257,29 @@ def complaints() -> Callable[[Page], list[str]]:
         ]
 
     return look
+
+
+@pytest.fixture
+def place(served: Served) -> Callable[..., dict[str, Any]]:
+    """An order as the API answers it: (product, quantity) pairs for a customer."""
+
+    def make(
+        customer: dict[str, Any], *lines: tuple[dict[str, Any], int], **fields: Any
+    ) -> dict[str, Any]:
+        items = [{"product_id": product["id"], "quantity": quantity} for product, quantity in lines]
+        body = {"customer_id": customer["id"], "items": items, "idempotency_key": token_hex(8)}
+        with served.api() as api:
+            answer = api.post("/orders", json=body | fields).raise_for_status()
+        return dict(answer.json())
+
+    return make
+
+
+@pytest.fixture
+def elsewhere(
+    browser: Browser, browser_context_args: dict[str, Any], served: Served, watch: Watch
+) -> Iterator[Page]:
+    """A page of a second browser, with a session of its own."""
+    with browser.new_context(**browser_context_args) as context:
+        watch_context(context, served, watch)
+        yield context.new_page()

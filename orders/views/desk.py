@@ -168,6 +168,7 @@ def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[
 @require(Permission.ADVANCE_ORDER)
 def order_status(request: SignedIn, order_id: int) -> HttpResponse:
     """Take one step. When somebody else was faster, the answer says who did what, and shows the order as it is."""
+    _require_may_move(request, request.POST.get("status", ""))
     form = StatusForm(request.POST)
     if not form.is_valid():
         return _show_detail(request, order_id, status=422, cancel_form=form)
@@ -250,8 +251,7 @@ def order_print(request: SignedIn, document: str, order_id: int | None = None) -
 @require(Permission.VIEW_ORDERS)
 def order_bulk(request: SignedIn) -> HttpResponse:
     """Do one thing with each selected order, and say what came of each."""
-    if request.POST.get("action") != "pick" and not request.user.has_perm(Permission.ADVANCE_ORDER):
-        raise Denied(_("Your role does not allow this."), permission=Permission.ADVANCE_ORDER)
+    _require_may_move(request, request.POST.get("action", ""))
     form = BulkForm(request.POST)
     back = request.POST.get("back", "")
     if not form.is_valid():
@@ -276,6 +276,13 @@ def order_bulk(request: SignedIn) -> HttpResponse:
         "back": back,
     }
     return render(request, "orders/order_bulk.html", context)
+
+
+def _require_may_move(request: SignedIn, to: str) -> None:
+    """A role that may never take this step is refused as a whole, whatever else is wrong."""
+    steps = [step for (_from, target), step in TRANSITIONS.items() if target == to]
+    if steps and not any(request.user.has_perm(step.permission) for step in steps):
+        raise Denied(_("Your role does not allow this."))
 
 
 def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus, note: str) -> dict[str, Any]:
