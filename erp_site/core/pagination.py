@@ -68,7 +68,7 @@ def paginate[M: models.Model](
         rows = list(rows_after[offset : offset + params.limit + 1])
     more = len(rows) > params.limit
     rows = rows[: params.limit]
-    next_cursor = _encode(sort, getattr(rows[-1], column), rows[-1].pk) if more else None
+    next_cursor = cursor_after(rows[-1], sort) if more else None
     _link(request, response, page=page, more=more, next_cursor=next_cursor)
     body: dict[str, Any] = {
         "items": rows,
@@ -81,12 +81,14 @@ def paginate[M: models.Model](
     return body
 
 
-def _encode(sort: str, value: Any, pk: int) -> str:
+def cursor_after(row: models.Model, sort: str) -> str:
+    """The cursor of the page that begins after this row, in a list sorted by this column ("-created_at")."""
+    value = getattr(row, sort.removeprefix("-"))
     if isinstance(value, datetime):
         value = value.isoformat()
     elif isinstance(value, Decimal):
         value = str(value)
-    return base64.urlsafe_b64encode(orjson.dumps([sort, value, pk])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps([sort, value, row.pk])).decode().rstrip("=")
 
 
 def _beyond(
