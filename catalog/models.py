@@ -42,11 +42,24 @@ class Product(EventSource, UniqueAlive):
             ),
         ]
         indexes = [
-            models.Index(fields=["name", "id"], name="product_by_name"),
-            models.Index(fields=["price", "id"], name="product_by_price"),
+            # Each with what lists filter by, so that a row is read only to be shown.
+            models.Index(
+                fields=["name", "id", "is_active", "price", "low_stock_threshold", "deleted_at"],
+                name="product_by_name",
+            ),
+            models.Index(
+                fields=["is_active", "name", "id", "deleted_at"], name="product_by_active"
+            ),
+            models.Index(
+                fields=["price", "id", "is_active", "deleted_at"], name="product_by_price"
+            ),
             models.Index(fields=["gtin"], name="product_by_gtin"),
-            models.Index(fields=["created_at", "id"], name="product_by_created"),
-            models.Index(fields=["updated_at", "id"], name="product_by_updated"),
+            models.Index(
+                fields=["created_at", "id", "is_active", "deleted_at"], name="product_by_created"
+            ),
+            models.Index(
+                fields=["updated_at", "id", "is_active", "deleted_at"], name="product_by_updated"
+            ),
         ]
 
     def __str__(self) -> str:

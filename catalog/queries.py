@@ -80,7 +80,7 @@ def search(queryset: QuerySet[Product], text: str) -> QuerySet[Product]:
 def movements(product: Product) -> QuerySet[StockMovement]:
     """The product's ledger in all warehouses, with who did it. The levels by id: a join would sort by hand."""
     levels = [level.pk for level in product.levels.all()]
-    return StockMovement.objects.filter(level_id__in=levels).select_related("actor")
+    return StockMovement.objects.filter(level_id__in=levels).prefetch_related("actor")
 
 
 def get_products(product_ids: Iterable[int]) -> list[Product]:

@@ -31,10 +31,22 @@ class Customer(EventSource, UniqueAlive):
             models.CheckConstraint(condition=~Q(name=""), name="customer_name_given"),
         ]
         indexes = [
-            models.Index(fields=["name", "id"], name="customer_by_name"),
-            models.Index(fields=["email", "id"], name="customer_by_email"),
-            models.Index(fields=["created_at", "id"], name="customer_by_created"),
-            models.Index(fields=["updated_at", "id"], name="customer_by_updated"),
+            # Each with what lists filter by, so that a row is read only to be shown.
+            models.Index(
+                fields=["name", "id", "is_active", "created_at", "deleted_at"],
+                name="customer_by_name",
+            ),
+            models.Index(
+                fields=["is_active", "name", "id", "deleted_at"], name="customer_by_active"
+            ),
+            models.Index(fields=["email", "id", "deleted_at"], name="customer_by_email"),
+            models.Index(
+                fields=["created_at", "id", "is_active", "deleted_at"], name="customer_by_created"
+            ),
+            models.Index(
+                fields=["updated_at", "id", "is_active", "created_at", "deleted_at"],
+                name="customer_by_updated",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -223,7 +223,7 @@ class EventFilter(django_filters.FilterSet):
     """Every filter of the activity page."""
 
     type = django_filters.MultipleChoiceFilter(
-        choices=[(kind.value, label.label) for kind, label in KINDS.items()]
+        choices=[(kind.value, label.label) for kind, label in KINDS.items()], distinct=False
     )
     aggregate = django_filters.ChoiceFilter(
         choices=[(aggregate.value, label) for aggregate, label in AGGREGATES.items()]

@@ -55,9 +55,12 @@ def list_events(
     events = Event.objects.filter(position__isnull=False).prefetch_related("actor")
     if params.after is not None:
         events = events.filter(position__gt=params.after)
+    types = _known_types(params.types) if params.types is not None else []
     if params.types is not None:
-        events = events.filter(type__in=_known_types(params.types))
-    page = paginate(request, response, events, params=params, sort="position")
+        events = events.filter(type__in=types)
+    page = paginate(
+        request, response, events, params=params, sort="position", split=("type", types)
+    )
     page["items"] = [_present(event) for event in page["items"]]
     return page
 

@@ -84,7 +84,14 @@ def list_orders(
 ) -> dict[str, Any]:
     """Living orders, newest first. Filters combine; `status` may be repeated."""
     orders = apply(OrderFilter, request.GET, queries.order_rows(), request=request)
-    page = paginate(request, response, orders, params=params, sort=params.sort)
+    page = paginate(
+        request,
+        response,
+        orders,
+        params=params,
+        sort=params.sort,
+        split=("status", params.status or ()),
+    )
     page["items"] = [
         {**present(order, request.user), "items_count": order.items_count}
         for order in page["items"]

@@ -1,6 +1,7 @@
 """Which orders a list shows: one FilterSet for the page and the API."""
 
 import re
+from datetime import date
 from typing import Any, Final
 
 import django_filters
@@ -12,20 +13,26 @@ from erp_site.core import clock, search, taxid
 from erp_site.core.filtering import FlagFilter, FromFilter, IdFilter, ToFilter
 
 from .models import Order
-from .states import OPEN, OrderStatus
+from .states import FINAL, OPEN, OrderStatus
 
 _NUMBER: Final = re.compile(r"(?:PED-)?0*([1-9][0-9]{0,17})", re.IGNORECASE)
+
+
+#: True of every order, and says so to the index of due dates, which begins with the status.
+_ANY_STATUS: Final = Q(status__in=OrderStatus.values)
+#: So many customers' orders are looked for by customer; with more, most pages of orders have one of theirs.
+MOST_CUSTOMERS: Final = 500
 
 
 class OrderFilter(django_filters.FilterSet):
     """Every filter of the list of orders. Names are the contract's."""
 
-    status = django_filters.MultipleChoiceFilter(choices=OrderStatus.choices)
+    status = django_filters.MultipleChoiceFilter(choices=OrderStatus.choices, distinct=False)
     customer_id = IdFilter("customer_id")
     created_from = FromFilter("created_at")
     created_to = ToFilter("created_at")
-    due_from = django_filters.DateFilter("due_date", lookup_expr="gte")
-    due_to = django_filters.DateFilter("due_date", lookup_expr="lte")
+    due_from = django_filters.DateFilter(method="filter_due_from")
+    due_to = django_filters.DateFilter(method="filter_due_to")
     late = FlagFilter(method="filter_late")
     updated_since = FromFilter("updated_at")
     search = django_filters.CharFilter(method="filter_search", max_length=200)
@@ -34,31 +41,40 @@ class OrderFilter(django_filters.FilterSet):
         model = Order
         fields: list[str] = []
 
+    def filter_due_from(self, queryset: QuerySet[Order], name: str, value: date) -> QuerySet[Order]:
+        """Due on this day or later."""
+        return queryset.filter(_ANY_STATUS, due_date__gte=value)
+
+    def filter_due_to(self, queryset: QuerySet[Order], name: str, value: date) -> QuerySet[Order]:
+        """Due on this day or earlier."""
+        return queryset.filter(_ANY_STATUS, due_date__lte=value)
+
     def filter_late(
         self, queryset: QuerySet[Order], name: str, value: bool | None
     ) -> QuerySet[Order]:
         """Open past the due date."""
         if value is None:
             return queryset
-        late = Q(status__in=sorted(OPEN), due_date__lt=clock.today())
-        return (
-            queryset.filter(late)
-            if value
-            else queryset.exclude(pk__in=Order.objects.filter(late).values("pk"))
+        today = clock.today()
+        if value:
+            return queryset.filter(status__in=sorted(OPEN), due_date__lt=today)
+        return queryset.filter(
+            Q(status__in=sorted(FINAL)) | Q(due_date=None) | Q(due_date__gte=today)
         )
 
     def filter_search(self, queryset: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
         """By number, by words of the customer's name, or by CPF/CNPJ for those who may see it."""
         text = value.strip()
-        matches = Q(
-            customer_id__in=search.matching(Customer.all_objects.all(), CustomerWord, text).values(
-                "pk"
-            )
-        )
-        if number := _NUMBER.fullmatch(text):
-            matches |= Q(pk=int(number[1]))
+        if not text:
+            return queryset
+        found = search.owners(CustomerWord, text)
+        customers = [] if found is None else list(found.distinct()[: MOST_CUSTOMERS + 1])
         if self._may_see_tax_ids() and taxid.is_valid(tax_id := taxid.normalise(text)):
-            matches |= Q(customer_id__in=Customer.all_objects.filter(cpf_cnpj=tax_id).values("pk"))
+            by_tax_id = Customer.all_objects.filter(cpf_cnpj=tax_id)
+            customers += by_tax_id.values_list("pk", flat=True)
+        matches = Q(customer_id__in=found if len(customers) > MOST_CUSTOMERS else customers)
+        if number := _NUMBER.fullmatch(text):
+            matches = matches | Q(pk=int(number[1])) if customers else Q(pk=int(number[1]))
         return queryset.filter(matches)
 
     def _may_see_tax_ids(self) -> bool:

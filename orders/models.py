@@ -1,7 +1,7 @@
 """Orders, their lines, and everything that happened to them."""
 
 from decimal import Decimal
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from django.conf import settings
 from django.db import models
@@ -16,6 +16,14 @@ from .states import OPEN, OrderStatus, Transition, transitions_from
 
 class HasPermissions(Protocol):
     def has_perm(self, perm: str, /) -> bool: ...
+
+
+#: What lists of orders filter by, and sum.
+_REST: Final = ("status", "customer", "due_date", "deleted_at", "total")
+
+
+def _list_index(*fields: str, name: str) -> models.Index:
+    return models.Index(fields=list(dict.fromkeys(fields)), name=name)
 
 
 class Order(EventSource, SoftDelete):
@@ -64,13 +72,17 @@ class Order(EventSource, SoftDelete):
             ),
         ]
         indexes = [
-            models.Index(fields=["customer", "id"], name="order_customer_id"),
-            models.Index(fields=["status", "id"], name="order_status_id"),
-            models.Index(fields=["created_at", "id"], name="order_created"),
-            models.Index(fields=["updated_at", "id"], name="order_updated"),
-            models.Index(fields=["status", "created_at", "id"], name="order_status_created"),
-            models.Index(fields=["customer", "created_at", "id"], name="order_customer_created"),
-            models.Index(fields=["due_date", "id"], name="order_due"),
+            # Each sorts a list, and carries what lists filter by, count and sum, so that a row is read only to be
+            # shown: of a million orders, ten thousand rows of a customer lie in ten thousand places.
+            _list_index("created_at", "id", *_REST, "updated_at", name="order_by_created"),
+            _list_index("updated_at", "id", *_REST, "created_at", name="order_by_updated"),
+            _list_index("status", "created_at", "id", *_REST, name="order_by_status_created"),
+            _list_index("status", "updated_at", "id", *_REST, name="order_by_status_updated"),
+            _list_index("customer", "created_at", "id", *_REST, name="order_by_customer_created"),
+            _list_index("customer", "updated_at", "id", *_REST, name="order_by_customer_updated"),
+            _list_index(
+                "status", "due_date", "created_at", "id", *_REST, name="order_by_status_due"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -315,7 +315,7 @@ class TestLists:
     ) -> None:
         for _ in range(people):
             make_user()
-        with django_assert_num_queries(4):  # session, user, count, rows
+        with django_assert_num_queries(5):  # session, user, count, ids, rows
             api.get("/auth/users")
 
 

@@ -533,9 +533,9 @@ def test_ids_that_are_none_are_refused(
 @pytest.mark.parametrize(
     ("path", "literal"),
     [
-        # session, user, count, rows, levels
-        ("/products", 5),
-        ("/products?search=product&low_stock=false", 5),
+        # session, user, count, ids, rows, levels
+        ("/products", 6),
+        ("/products?search=product&low_stock=false", 6),
     ],
 )
 def test_the_list_asks_as_much_for_three_as_for_one(
@@ -555,8 +555,8 @@ def test_the_ledger_asks_as_much_for_three_as_for_one(api: Api, product: Product
             adjust(api, product, delta=1)
         with CaptureQueriesContext(connection) as queries:
             answer = api.get(f"/products/{product.pk}/movements")
-        # session, user, product, levels, count, rows with their actors
-        assert (len(answer.body["items"]), len(queries)) == (wanted, 6)
+        # session, user, product, levels, count, ids, rows, actors
+        assert (len(answer.body["items"]), len(queries)) == (wanted, 8)
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "sku", "-price", "price", "created_at"])

@@ -364,8 +364,8 @@ def test_the_list_asks_as_much_for_three_as_for_one(
         ) as queries:
             answer = api.get("/customers", search="customer")
         assert len(answer.body["items"]) == wanted
-        # session, user, names and e-mails that match, count, rows
-        assert len(queries) == 6
+        # session, user, names and e-mails that match, count, ids, rows
+        assert len(queries) == 7
 
 
 def test_numbered_pages_link_to_each_other(

@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.forms import Form
 from django.http import HttpRequest
 
-from .pagination import COUNT_CAP
+from .pagination import COUNT_CAP, rows_of
 
 PAGE_SIZE: Final = 25
 
@@ -74,11 +74,13 @@ def listing[M: models.Model](
     sorts: Mapping[str, str],
     default: str,
     sum_of: str | None = None,
+    split: str | None = None,
 ) -> Listing[M]:
     """The page of `queryset` that the address asks for.
 
     A wrong filter shows its error and no rows; an unknown sort or page falls back, since people edit addresses.
-    Count and sum are one statement, and stop at 10,000 rows.
+    Count and sum are one statement, and stop at 10,000 rows. `split` names a filter that may have several values
+    and has an index for each sort, see `pagination.rows_of`.
     """
     bound = filterset(request.GET, queryset=queryset, request=request)
     valid = bound.form.is_valid()
@@ -91,11 +93,12 @@ def listing[M: models.Model](
     capped_rows = filtered.order_by().values("pk", *([sum_of] if sum_of else []))[: COUNT_CAP + 1]
     figures = capped_rows.aggregate(n=Count("pk"), **({"total": Sum(sum_of)} if sum_of else {}))
     capped = figures["n"] > COUNT_CAP
+    each = (split, bound.form.cleaned_data[split]) if valid and split else None
     page = _page_number(request.GET.get("page", ""))
     if not capped:  # the last page, when the list has become shorter than an old address
         page = min(page, max(1, -(-figures["n"] // PAGE_SIZE)))
     start = (page - 1) * PAGE_SIZE
-    rows = list(filtered.order_by(f"{way}{column}", f"{way}id")[start : start + PAGE_SIZE])
+    rows = rows_of(filtered, [f"{way}{column}", f"{way}id"], start, start + PAGE_SIZE, split=each)
     return Listing(
         rows=rows,
         count=min(figures["n"], COUNT_CAP),

@@ -113,7 +113,11 @@ class Event(models.Model):
     sequence = models.PositiveIntegerField()
     payload = models.JSONField(default=dict)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
     )
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
@@ -126,9 +130,13 @@ class Event(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["position", "id"], name="event_unpublished"),
-            models.Index(fields=["type", "position"], name="event_type_position"),
-            models.Index(fields=["created_at", "id"], name="event_by_time"),
+            # What is unpublished is found by the unique index of the position, in the order of ids.
+            models.Index(fields=["position", "type"], name="event_feed"),
+            models.Index(fields=["type", "position", "created_at"], name="event_by_type"),
+            models.Index(
+                fields=["created_at", "id", "type", "aggregate", "actor"], name="event_by_time"
+            ),
+            models.Index(fields=["actor", "created_at", "id", "type"], name="event_by_actor"),
         ]
 
     def __str__(self) -> str:

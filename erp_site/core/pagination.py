@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol
@@ -33,6 +33,49 @@ def capped_count(queryset: QuerySet[Any]) -> tuple[int, bool]:
     return min(count, COUNT_CAP), count > COUNT_CAP
 
 
+#: A column and the values that a list is filtered by, each of which an index has sorted already.
+type Split = tuple[str, Sequence[Any]]
+
+
+def rows_of[M: models.Model](
+    queryset: QuerySet[M],
+    ordering: Sequence[str],
+    start: int,
+    stop: int,
+    *,
+    split: Split | None = None,
+) -> list[M]:
+    """Rows `start` to `stop` of the sorted queryset: their ids first, then the rows with all that belongs to them.
+
+    The ids come out of an index alone, also at the ten thousandth row; sorting or skipping whole rows reads each of
+    them, and a million orders lie on a disk, not in memory. With several values in `split` each is asked for by
+    itself and the answers are merged: asked for all at once, databases read and sort everything.
+    """
+    ids = _ids(queryset, ordering, start, stop, split)
+    if not ids:
+        return []
+    # By id alone: what the list filters by was asked a moment ago. What it fetches besides comes with the rows.
+    rows = queryset.model._base_manager.filter(pk__in=ids)
+    fetched = queryset._prefetch_related_lookups  # type: ignore[attr-defined]  # Django's own name for them
+    found = {row.pk: row for row in rows.prefetch_related(*fetched)}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def _ids(
+    queryset: QuerySet[Any], ordering: Sequence[str], start: int, stop: int, split: Split | None
+) -> list[int]:
+    if split is None or len(split[1]) < 2:
+        return list(queryset.order_by(*ordering).values_list("pk", flat=True)[start:stop])
+    column, values = split
+    keys = [name.removeprefix("-") for name in ordering]
+    found: list[tuple[Any, ...]] = []
+    for value in dict.fromkeys(values):
+        part = queryset.filter(**{column: value}).order_by(*ordering)
+        found += part.values_list(*keys, "pk")[:stop]
+    found.sort(key=lambda row: row[:-1], reverse=ordering[0].startswith("-"))
+    return [row[-1] for row in found[start:stop]]
+
+
 def paginate[M: models.Model](
     request: HttpRequest,
     response: HttpResponse,
@@ -40,10 +83,12 @@ def paginate[M: models.Model](
     *,
     params: Params,
     sort: str,
+    split: Split | None = None,
 ) -> dict[str, Any]:
     """One page of `queryset` sorted by `sort` ("name", "-created_at"), ties broken by id; sets the Link header.
 
-    `sort` must come from an allow-list and name a column that is never NULL and has an index with the id.
+    `sort` must come from an allow-list and name a column that is never NULL and has an index with the id; see
+    `rows_of` for `split`.
     The answer fits schemas.Page.
     """
     if params.page is not None and params.cursor is not None:
@@ -52,9 +97,9 @@ def paginate[M: models.Model](
     column = sort.removeprefix("-")
     ordering = [f"-{column}", "-id"] if descending else [column, "id"]
     count, capped = capped_count(queryset)
-    rows_after = queryset.order_by(*ordering)
+    rest = queryset
     if params.cursor is not None:
-        rows_after = rows_after.filter(
+        rest = rest.filter(
             _beyond(queryset.model, column, params.cursor, sort, descending=descending)
         )
         page = None
@@ -65,7 +110,7 @@ def paginate[M: models.Model](
     if offset >= count and not capped:
         rows: list[M] = []
     else:
-        rows = list(rows_after[offset : offset + params.limit + 1])
+        rows = rows_of(rest, ordering, offset, offset + params.limit + 1, split=split)
     more = len(rows) > params.limit
     rows = rows[: params.limit]
     next_cursor = cursor_after(rows[-1], sort) if more else None

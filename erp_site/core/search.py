@@ -96,25 +96,39 @@ class SearchWord(models.Model):
         manager.bulk_create(manager.model(owner_id=owner, word=word) for owner, word in pairs)
 
 
-def matching[M: models.Model](
-    queryset: models.QuerySet[M], table: type[SearchWord], text: str, *, codes: bool = False
-) -> models.QuerySet[M]:
-    """Rows that have, for every word of `text`, a word beginning with it; with `codes`, a code's word will do too."""
+def owners(
+    table: type[SearchWord], text: str, *, codes: bool = False
+) -> models.QuerySet[Any, int] | None:
+    """Ids of those that have, for every word of `text`, a word beginning with it; with `codes`, a code's will do too.
+
+    An id may come several times. None if there is no word in `text`.
+    """
     terms = words(text)[:MOST_TERMS]
     if not terms:
-        return queryset.none() if text.strip() else queryset
+        return None
     manager: models.Manager[Any] = table._default_manager
 
     def found(term: str) -> Q:
         plain = begins_with("word", term)
         return plain | begins_with("word", _CODE + term[: LONGEST_WORD - 1]) if codes else plain
 
-    # The longest term is the most selective: it drives, as an IN over its index; the others are checked row by row.
+    # The longest term is the most selective: it drives, as a range of the index; the others are checked for each.
     driver, *others = sorted(terms, key=len, reverse=True)
-    queryset = queryset.filter(pk__in=manager.filter(found(driver)).values("owner_id"))
+    rows = manager.filter(found(driver))
     for term in others:
-        queryset = queryset.filter(Exists(manager.filter(found(term), owner_id=OuterRef("pk"))))
-    return queryset
+        same = manager.filter(found(term), owner_id=OuterRef("owner_id"))
+        rows = rows.filter(Exists(same))
+    return rows.values_list("owner_id", flat=True)
+
+
+def matching[M: models.Model](
+    queryset: models.QuerySet[M], table: type[SearchWord], text: str, *, codes: bool = False
+) -> models.QuerySet[M]:
+    """Rows that have, for every word of `text`, a word beginning with it; with `codes`, a code's word will do too."""
+    found = owners(table, text, codes=codes)
+    if found is None:
+        return queryset.none() if text.strip() else queryset
+    return queryset.filter(pk__in=found)
 
 
 def matching_or[M: models.Model](

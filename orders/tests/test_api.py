@@ -453,8 +453,8 @@ def test_a_list_takes_the_same_statements_for_one_and_three_rows(
         place((product, 1))
     with CaptureQueriesContext(connection) as queries:
         numbers(api.get("/orders"))
-    # session, user; count, orders, customers, authors
-    assert len(queries) == 6, [q["sql"] for q in queries]
+    # session, user; count, ids, orders, customers, authors
+    assert len(queries) == 7, [q["sql"] for q in queries]
 
 
 def test_a_read_has_an_etag_and_answers_304(

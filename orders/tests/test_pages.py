@@ -86,8 +86,8 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
     ("path", "statements"),
     [
         ("/", 11),
-        ("/orders/", 11),
-        ("/orders/?customer_id={customer}", 12),
+        ("/orders/", 12),
+        ("/orders/?customer_id={customer}", 13),
         ("/orders/{order}", 10),
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),

@@ -61,6 +61,7 @@ def order_list(request: SignedIn) -> HttpResponse:
         sorts=SORTS,
         default="-created_at",
         sum_of="total",
+        split="status",
     )
     context: dict[str, Any] = {
         "listing": shown,

@@ -18,6 +18,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--orders", type=int, required=True, help="How many.")
+        parser.add_argument("--products", type=int, default=10_000, help="How many of them.")
         parser.add_argument("--seed", type=int, default=2026, help="Another seed, other data.")
         parser.add_argument(
             "--production",
@@ -26,19 +27,27 @@ class Command(BaseCommand):
         )
 
     def handle(
-        self, *, orders: int, seed: int, production: bool, verbosity: int, **options: Any
+        self,
+        *,
+        orders: int,
+        products: int,
+        seed: int,
+        production: bool,
+        verbosity: int,
+        **options: Any,
     ) -> None:
         if settings.PRODUCTION and not production:
             raise CommandError(
                 f"These are production settings, and the demo's password ({PASSWORD}) is public. "
                 "Add --production if this database is there to be measured."
             )
-        if orders < 1:
-            raise CommandError("--orders is at least 1.")
+        if orders < 1 or products < max(load.LINES):
+            raise CommandError(f"There is an order at least, and {max(load.LINES)} products.")
         started = time.monotonic()
         load.accept_files()
         try:
-            load.fill(orders, seed=seed)
+            load.fill(orders, products=products, seed=seed)
+            load.analyse()
         except load.NotEmpty:
             raise CommandError(
                 "There are orders, products or customers already; nothing was done."
