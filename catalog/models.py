@@ -53,6 +53,7 @@ class Product(EventSource, UniqueAlive):
             models.Index(
                 fields=["price", "id", "is_active", "deleted_at"], name="product_by_price"
             ),
+            models.Index(fields=["sku", "id", "is_active", "deleted_at"], name="product_by_sku"),
             models.Index(fields=["gtin"], name="product_by_gtin"),
             models.Index(
                 fields=["created_at", "id", "is_active", "deleted_at"], name="product_by_created"
@@ -182,7 +183,7 @@ class StockMovement(AppendOnly):
 
     class Meta:
         indexes = [
-            models.Index(fields=["level", "id"], name="movement_by_level"),
+            models.Index(fields=["level", "id", "kind"], name="movement_of_level"),
             models.Index(fields=["reference"], name="movement_by_reference"),
         ]
         constraints = [

@@ -23,11 +23,12 @@ from accounts.models import User
 from accounts.roles import Permission, Role
 from catalog.models import LowStockNotice, Product, StockMovement
 from customers.models import Customer
-from erp_site.core.events import Aggregate, EventType
+from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.filtering import FromFilter, IdFilter, ToFilter
 from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
 from erp_site.core.models import Event
+from erp_site.core.pagination import Split
 from erp_site.templatetags.formats import money, signed, whole
 from orders.models import order_number
 from orders.states import OrderStatus
@@ -238,12 +239,24 @@ class EventFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
+def _types(filters: Mapping[str, Any]) -> Split:
+    """The types of event that a page is merged from: those wanted, or all of a kind of record."""
+    kind, is_of_one = filters["aggregate"], filters["aggregate_id"]
+    wanted = filters["type"] or (types_of(Aggregate(kind)) if kind and not is_of_one else [])
+    return "type", wanted
+
+
 @require_safe
 @require(Permission.VIEW_EVENTS)
 def activity(request: SignedIn) -> HttpResponse:
     """Everything that happened, newest first."""
     page = listing(
-        request, EventFilter, events(), sorts={"created_at": "created_at"}, default="-created_at"
+        request,
+        EventFilter,
+        events(),
+        sorts={"created_at": "created_at"},
+        default="-created_at",
+        split=_types,
     )
     context: dict[str, Any] = {"listing": page, "entries": entries(page.rows)}
     if is_partial(request):

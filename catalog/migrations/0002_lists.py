@@ -44,4 +44,17 @@ class Migration(migrations.Migration):
             model_name='product',
             index=models.Index(fields=['updated_at', 'id', 'is_active', 'deleted_at'], name='product_by_updated'),
         ),
+        migrations.AddIndex(
+            model_name='product',
+            index=models.Index(fields=['sku', 'id', 'is_active', 'deleted_at'], name='product_by_sku'),
+        ),
+        # First the new one: MySQL keeps a foreign key only with an index that begins with its column.
+        migrations.AddIndex(
+            model_name='stockmovement',
+            index=models.Index(fields=['level', 'id', 'kind'], name='movement_of_level'),
+        ),
+        migrations.RemoveIndex(
+            model_name='stockmovement',
+            name='movement_by_level',
+        ),
     ]

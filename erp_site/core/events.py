@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import uuid_utils.compat
 from django.db import transaction
@@ -45,6 +45,19 @@ class Aggregate(StrEnum):
     PRODUCT = "product"
     CUSTOMER = "customer"
     USER = "user"
+
+
+#: Stock that an order reserves or gives back is told with the order, all lines together.
+_OF_ORDERS: Final = frozenset({EventType.STOCK_RESERVED, EventType.STOCK_RELEASED})
+
+
+def types_of(aggregate: Aggregate) -> list[EventType]:
+    """What can happen to it."""
+    return [
+        kind
+        for kind in EventType
+        if aggregate == (Aggregate.ORDER if kind in _OF_ORDERS else kind.partition(".")[0])
+    ]
 
 
 class Actor(Protocol):

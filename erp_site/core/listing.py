@@ -1,6 +1,6 @@
 """A list as a page shows it: filtered by the API's own FilterSet, sorted, in numbered, shareable pages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.forms import Form
 from django.http import HttpRequest
 
-from .pagination import COUNT_CAP, rows_of
+from .pagination import COUNT_CAP, Split, rows_of
 
 PAGE_SIZE: Final = 25
 
@@ -74,13 +74,13 @@ def listing[M: models.Model](
     sorts: Mapping[str, str],
     default: str,
     sum_of: str | None = None,
-    split: str | None = None,
+    split: Callable[[Mapping[str, Any]], Split] | None = None,
 ) -> Listing[M]:
     """The page of `queryset` that the address asks for.
 
     A wrong filter shows its error and no rows; an unknown sort or page falls back, since people edit addresses.
-    Count and sum are one statement, and stop at 10,000 rows. `split` names a filter that may have several values
-    and has an index for each sort, see `pagination.rows_of`.
+    Count and sum are one statement, and stop at 10,000 rows. `split` makes the column and the values to merge by
+    out of the filters, see `pagination.rows_of`.
     """
     bound = filterset(request.GET, queryset=queryset, request=request)
     valid = bound.form.is_valid()
@@ -93,7 +93,7 @@ def listing[M: models.Model](
     capped_rows = filtered.order_by().values("pk", *([sum_of] if sum_of else []))[: COUNT_CAP + 1]
     figures = capped_rows.aggregate(n=Count("pk"), **({"total": Sum(sum_of)} if sum_of else {}))
     capped = figures["n"] > COUNT_CAP
-    each = (split, bound.form.cleaned_data[split]) if valid and split else None
+    each = split(bound.form.cleaned_data) if valid and split else None
     page = _page_number(request.GET.get("page", ""))
     if not capped:  # the last page, when the list has become shorter than an old address
         page = min(page, max(1, -(-figures["n"] // PAGE_SIZE)))

@@ -130,9 +130,10 @@ class Event(models.Model):
             ),
         ]
         indexes = [
-            # What is unpublished is found by the unique index of the position, in the order of ids.
-            models.Index(fields=["position", "type"], name="event_feed"),
-            models.Index(fields=["type", "position", "created_at"], name="event_by_type"),
+            # The unique index of the position has the same order, but MariaDB does not believe it of NULLs.
+            models.Index(fields=["position", "id"], name="event_unpublished"),
+            models.Index(fields=["type", "position", "id"], name="event_feed_of_type"),
+            models.Index(fields=["type", "created_at", "id"], name="event_by_type"),
             models.Index(
                 fields=["created_at", "id", "type", "aggregate", "actor"], name="event_by_time"
             ),

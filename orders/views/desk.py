@@ -61,7 +61,7 @@ def order_list(request: SignedIn) -> HttpResponse:
         sorts=SORTS,
         default="-created_at",
         sum_of="total",
-        split="status",
+        split=lambda filters: ("status", filters["status"]),
     )
     context: dict[str, Any] = {
         "listing": shown,

@@ -18,11 +18,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(fields=['position', 'type'], name='event_feed'),
+            index=models.Index(fields=['type', 'position', 'id'], name='event_feed_of_type'),
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(fields=['type', 'position', 'created_at'], name='event_by_type'),
+            index=models.Index(fields=['type', 'created_at', 'id'], name='event_by_type'),
         ),
         migrations.AddIndex(
             model_name='event',
@@ -31,10 +31,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='event',
             index=models.Index(fields=['actor', 'created_at', 'id', 'type'], name='event_by_actor'),
-        ),
-        migrations.RemoveIndex(
-            model_name='event',
-            name='event_unpublished',
         ),
         migrations.RemoveIndex(
             model_name='event',
