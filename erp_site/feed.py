@@ -52,9 +52,8 @@ def list_events(
     request: HttpRequest, response: HttpResponse, params: Query[EventListParams]
 ) -> dict[str, Any]:
     """Published events, oldest first. Remember the last `position` and ask for what came `after` it."""
-    events = Event.objects.filter(position__isnull=False).prefetch_related("actor")
-    if params.after is not None:
-        events = events.filter(position__gt=params.after)
+    # Positions count from 1, and what is not published has none.
+    events = Event.objects.filter(position__gt=params.after or 0).prefetch_related("actor")
     types = _known_types(params.types) if params.types is not None else []
     if params.types is not None:
         events = events.filter(type__in=types)

@@ -94,6 +94,11 @@ class Order(EventSource, SoftDelete):
         return order_number(self.pk)
 
     @property
+    def status_label(self) -> str:
+        """What `get_status_display` says, without looking at all choices for each row of a list."""
+        return str(OrderStatus(self.status).label)
+
+    @property
     def is_late(self) -> bool:
         return bool(self.due_date and self.due_date < clock.today() and self.status in OPEN)
 

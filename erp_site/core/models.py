@@ -133,7 +133,8 @@ class Event(models.Model):
             # The unique index of the position has the same order, but MariaDB does not believe it of NULLs.
             models.Index(fields=["position", "id"], name="event_unpublished"),
             models.Index(fields=["type", "position", "id"], name="event_feed_of_type"),
-            models.Index(fields=["type", "created_at", "id"], name="event_by_type"),
+            # The position, so that it counts what is published too, where MySQL prefers it.
+            models.Index(fields=["type", "created_at", "id", "position"], name="event_by_type"),
             models.Index(
                 fields=["created_at", "id", "type", "aggregate", "actor"], name="event_by_time"
             ),

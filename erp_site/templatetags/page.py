@@ -1,5 +1,6 @@
 """What templates ask for: an icon, the menu, a form field in our dress."""
 
+import functools
 import re
 from typing import Any, Final
 
@@ -38,6 +39,7 @@ SYSTEMS: Final = {
 
 
 @register.simple_tag
+@functools.cache
 def icon(name: str) -> SafeString:
     """A Tabler icon out of the sprite, as decoration: the words beside it, or an aria-label, say what it means."""
     sprite = static("vendor/icons.svg")

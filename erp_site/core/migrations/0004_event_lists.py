@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='event',
-            index=models.Index(fields=['type', 'created_at', 'id'], name='event_by_type'),
+            index=models.Index(fields=['type', 'created_at', 'id', 'position'], name='event_by_type'),
         ),
         migrations.AddIndex(
             model_name='event',

@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 "Add --production if this database is there to be measured."
             )
         if orders < 1 or products < max(load.LINES):
-            raise CommandError(f"There is an order at least, and {max(load.LINES)} products.")
+            raise CommandError(f"At least one order, and at least {max(load.LINES)} products.")
         started = time.monotonic()
         load.accept_files()
         try:
