@@ -40,7 +40,7 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 
 ## Check
 
-.PHONY: test test-mysql e2e faults fuzz lint types docs-check messages-check vendor-check deploy-check
+.PHONY: test test-mysql e2e faults bench-lists fuzz lint types docs-check messages-check vendor-check deploy-check
 test: .venv/.dev $(MYSQL) ## Run the whole suite: with branch coverage, then in a browser (ARGS=path: that part alone)
 ifeq ($(ARGS),)
 	@$(PYTEST) --cov
@@ -61,6 +61,11 @@ e2e: .venv/.dev ## Run the browser journeys alone
 faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on both engines, and print the figures (10 minutes)
 	@DATABASE_URL=sqlite:///data/erp.sqlite3 REDIS_URL= $(PY) -m pytest -m load e2e/faults $(ARGS)
 	@DATABASE_URL=$(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL)) $(PY) -m pytest -m load e2e/faults $(ARGS)
+
+LISTS := mysql://root@127.0.0.1:3306/erp_lists
+bench-lists: export RATE_LIMIT := off
+bench-lists: .venv/.dev .venv/.mysql ## Compare every list at 1,000,000 and at 10,000 orders (SMALL, LARGE: databases of `manage.py seed_load`)
+	@$(PY) -m e2e.load.lists --small $(or $(SMALL),$(LISTS)_10k) --large $(or $(LARGE),$(LISTS)_1m) $(ARGS)
 
 fuzz: .venv/.dev $(MYSQL) ## Send every API operation thousands of odd requests, as each role
 	@FUZZ_EXAMPLES=$(or $(value FUZZ_EXAMPLES),200) $(PY) -m pytest -m fuzz -n 0 $(ARGS)
