@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, Final
 
-from allauth.headless.contrib.ninja.security import JWTTokenAuth
 from allauth.idp.oidc.models import Token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -20,15 +19,20 @@ from erp_site.core.problems import ApiError
 
 from .models import User
 from .roles import MACHINE_SCOPE, Permission
+from .tokens import user_of_access_token
 
 
-class JWTAuth(JWTTokenAuth):
+class JWTAuth(HttpBearer):
     """`Authorization: Bearer` with the access token of `POST /auth/jwt/login`."""
 
-    openapi_type = "http"
-    openapi_scheme = "bearer"
     openapi_description = "The access token of `POST /api/v1/auth/jwt/login`"
     openapi_bearerFormat = "JWT"  # noqa: N815 -- ninja copies openapi_* into the document as they are
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        user = user_of_access_token(token)
+        if user is not None:
+            request.user = user
+        return user
 
 
 def enforce_csrf(request: HttpRequest) -> None:

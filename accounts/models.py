@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from django.contrib.auth import get_backends
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,7 +11,7 @@ from erp_site.core import clock
 from erp_site.core.models import EventSource
 from erp_site.core.search import SearchWord
 
-from .roles import Role
+from .roles import ROLE_PERMISSIONS, Role
 
 
 class Language(models.TextChoices):
@@ -49,8 +48,8 @@ class UserManager(BaseUserManager["User"]):
 class User(EventSource, AbstractBaseUser):
     """A person who signs in with an e-mail address. Deactivated, never deleted.
 
-    There are no groups and no per-user permissions: the role decides (see roles.py), answered through
-    the authentication backend, so `has_perm`, `perms` in templates and decorators need no query.
+    There are no groups and no per-user permissions: the role decides (see roles.py), so `has_perm`, `perms` in
+    templates and decorators need no query.
     """
 
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
@@ -88,19 +87,19 @@ class User(EventSource, AbstractBaseUser):
         return self.name.split(" ")[0]
 
     def get_all_permissions(self, obj: models.Model | None = None) -> set[str]:
-        found: set[str] = set()
-        for backend in get_backends():
-            found.update(backend.get_all_permissions(self, obj))
-        return found
+        return set(self._permissions())
 
     def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
-        return any(backend.has_perm(self, perm, obj) for backend in get_backends())
+        return perm in self._permissions()
+
+    def _permissions(self) -> frozenset[str]:
+        return ROLE_PERMISSIONS[Role(self.role)] if self.is_active else frozenset()
 
     def has_perms(self, perm_list: Iterable[str], obj: models.Model | None = None) -> bool:
         return all(self.has_perm(perm, obj) for perm in perm_list)
 
     def has_module_perms(self, app_label: str) -> bool:
-        return any(perm.startswith(f"{app_label}.") for perm in self.get_all_permissions())
+        return any(perm.startswith(f"{app_label}.") for perm in self._permissions())
 
 
 class UserWord(SearchWord):

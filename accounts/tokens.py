@@ -1,13 +1,23 @@
 """The tokens people's programs sign in with: short-lived access, rotating refresh, both tied to a session row."""
 
-from typing import Any
+import functools
+import time
+from dataclasses import dataclass
+from typing import Any, Final
 
 from allauth.headless.tokens.strategies.jwt import JWTTokenStrategy, internal
 from django.contrib.sessions.models import Session
+from django.db.models import Exists
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
+from erp_site.core.statements import Query
 from erp_site.core.transactions import retrying_atomic
 
 from .models import User
+
+#: Which password the token was made under: it ends with that password, as a session does.
+PASSWORD_CLAIM: Final = "pwd"
 
 
 class JWTStrategy(JWTTokenStrategy):
@@ -15,7 +25,7 @@ class JWTStrategy(JWTTokenStrategy):
 
     def get_claims(self, user: User) -> dict[str, Any]:
         """The role is for the client's own menus: every request reads it from the user's row again."""
-        return {"role": user.role}
+        return {"role": user.role, PASSWORD_CLAIM: user.get_session_auth_hash()}
 
     def refresh_token(self, refresh_token: str) -> tuple[str, str] | None:
         """A new (access, refresh) pair, and the old refresh token is dead. None: expired, used or revoked."""
@@ -31,3 +41,58 @@ class JWTStrategy(JWTTokenStrategy):
         if not Session.objects.select_for_update().filter(session_key=session_key):
             return None  # signed out meanwhile
         return super().refresh_token(refresh_token)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access token says, its signature verified."""
+
+    user_id: int
+    session_key: str
+    password: str
+    expires: int  # seconds since the epoch
+
+
+class InvalidToken(Exception):
+    """Not a token of ours, or not an access token, or expired when it was first seen."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(token: str) -> Claims:
+    """A signature once verified stays true; what is refused is not remembered."""
+    payload = internal.decode_token(token, "access")
+    session_key = payload and internal.session_key_from_sid(payload["sid"])
+    if not payload or not session_key or PASSWORD_CLAIM not in payload:
+        raise InvalidToken
+    return Claims(
+        int(payload["sub"]), session_key, str(payload[PASSWORD_CLAIM]), int(payload["exp"])
+    )
+
+
+_COLUMNS: Final = [field.attname for field in User._meta.concrete_fields]
+_signed_in: Final = Query(
+    lambda user_id, session_key, now: User.objects.filter(
+        Exists(Session.objects.filter(session_key=session_key, expire_date__gt=now)),
+        pk=user_id,
+        is_active=True,
+    ).values_list(*_COLUMNS)
+)
+
+
+def user_of_access_token(token: str) -> User | None:
+    """Whose access token this is, if they are still signed in: one statement.
+
+    Nothing that can be revoked is remembered between requests: the session's row ends with signing out, the
+    user's says whether they are active and what their role and password are now.
+    """
+    try:
+        claims = _read(token)
+    except InvalidToken:
+        return None
+    if claims.expires <= time.time():
+        return None
+    for row in _signed_in(claims.user_id, claims.session_key, timezone.now()):
+        user = User.from_db(None, _COLUMNS, row)
+        if constant_time_compare(user.get_session_auth_hash(), claims.password):
+            return user
+    return None

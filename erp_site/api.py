@@ -16,6 +16,7 @@ from ninja.renderers import BaseRenderer
 
 from accounts.auth import ANYONE_SIGNED_IN
 from erp_site.core import openapi, problems
+from erp_site.core.answers import to_json
 from erp_site.core.errors import FieldError, Invalid
 from erp_site.core.ratelimit import count_account
 
@@ -45,7 +46,7 @@ class JSONRenderer(BaseRenderer):
     media_type = "application/json"
 
     def render(self, request: HttpRequest, data: Any, *, response_status: int) -> bytes:
-        return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
+        return to_json(data)
 
 
 class ErpAPI(NinjaAPI):
@@ -142,8 +143,8 @@ api = ErpAPI(
 problems.install(api)
 api.add_decorator(refuse_unknown_parameters, mode="operation")
 api.add_decorator(count_for_account, mode="operation")
+api.add_router("", "orders.api.router")
 api.add_router("/auth", "accounts.api.router")
 api.add_router("/customers", "customers.api.router")
 api.add_router("/products", "catalog.api.router")
 api.add_router("/events", "erp_site.feed.router")
-api.add_router("", "orders.api.router")

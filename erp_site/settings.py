@@ -184,7 +184,7 @@ def database(url: str) -> dict[str, Any]:
         path = Path(unquote(parts.path[1:]) or "data/erp.sqlite3")
         file = path if path.is_absolute() else BASE_DIR / path
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "erp_site.core.sqlite",
             "NAME": file,
             "CONN_MAX_AGE": None,
             "OPTIONS": {
@@ -203,7 +203,7 @@ def database(url: str) -> dict[str, Any]:
             )
         options = dict(parse_qsl(parts.query))
         return {
-            "ENGINE": "django.db.backends.mysql",
+            "ENGINE": "erp_site.core.mysql",
             "NAME": name,
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
@@ -331,15 +331,16 @@ MIDDLEWARE = [
     "erp_site.core.problems.ApiProblemMiddleware",
     "erp_site.core.ratelimit.RateLimitMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "accounts.views.BearerMiddleware",  # calls with a token need nothing of what follows
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.views.LanguageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.views.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "erp_site.core.htmx.DomainErrorMiddleware",

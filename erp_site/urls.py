@@ -14,6 +14,7 @@ imports = [
     path("<int:job_id>/result.<str:kind>", importing.import_result, name="result"),
 ]
 urlpatterns = [
+    path("api/v1/", api.urls),
     path("", dashboard.home, name="home"),
     path("activity", activity.activity, name="activity"),
     path("notices", activity.notices, name="notices"),
@@ -26,7 +27,6 @@ urlpatterns = [
     path("import/", include((imports, "imports"))),
     path("docs", home.docs, name="docs"),
     path("docs/errors", home.errors, name="docs_errors"),
-    path("api/v1/", api.urls),
     path("health", health.health, name="health"),
     path("health/live", health.live, name="health_live"),
     path("health/ready", health.ready, name="health_ready"),

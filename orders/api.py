@@ -1,16 +1,17 @@
 """The JSON face of orders. One domain call each; refusals are mapped once, in erp_site/api.py."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpResponse
-from django.urls import reverse
 from ninja import Header, Query, Router, Status
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core import idempotency
+from erp_site.core.answers import answer
 from erp_site.core.filtering import apply
-from erp_site.core.money import CURRENCY
+from erp_site.core.money import CURRENCY, to_text
 from erp_site.core.openapi import CREATED, problems
 from erp_site.core.pagination import paginate
 from erp_site.core.schemas import KeyHeader, Page, QueryId
@@ -52,23 +53,47 @@ REPLAYED = {
 
 
 def present(order: Order, user: HasPermissions) -> dict[str, Any]:
-    """What a row and a whole order have in common."""
+    """What a row and a whole order have in common, in JSON's own types."""
+    author = order.created_by
     return {
-        **{
-            name: getattr(order, name)
-            for name in (
-                "id", "number", "status", "customer_id", "customer", "total", "notes", "due_date",
-                "customer_reference", "delivery_address", "idempotency_key", "version", "created_by",
-                "created_at", "updated_at", "deleted_at",
-            )
-        },
+        "id": order.pk,
+        "number": order.number,
+        "status": order.status,
+        "customer_id": order.customer_id,
+        "customer": {"id": order.customer_id, "name": order.customer.name},
+        "total": to_text(order.total),
         "currency": CURRENCY,
+        "notes": order.notes,
+        "due_date": order.due_date,
+        "customer_reference": order.customer_reference,
+        "delivery_address": order.delivery_address,
+        "idempotency_key": order.idempotency_key,
+        "version": order.version,
         "allowed_statuses": [status.value for status in order.actions_for(user)],
-    }  # fmt: skip
+        "created_by": {"id": author.pk, "name": author.name} if author else None,
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "deleted_at": order.deleted_at,
+    }
 
 
-def present_whole(order: Order, user: HasPermissions) -> dict[str, Any]:
-    return {**present(order, user), "items": list(order.items.all())}
+def whole(
+    order: Order, lines: Iterable[queries.OrderLine], user: HasPermissions, *, status: int = 200
+) -> HttpResponse:
+    """The answer that OrderOut describes."""
+    items = [
+        {
+            **line._asdict(),
+            "unit_price": to_text(line.unit_price),
+            "subtotal": to_text(line.subtotal),
+        }
+        for line in lines
+    ]
+    return answer({**present(order, user), "items": items}, status=status)
+
+
+def whole_as_it_is(order_id: int, user: HasPermissions) -> HttpResponse:
+    return whole(queries.read_order(order_id), queries.lines_of(order_id), user)
 
 
 @router.get(
@@ -113,11 +138,10 @@ def list_orders(
 @require(Permission.PLACE_ORDER)
 def place_order(
     request: SignedIn,
-    response: HttpResponse,
     body: OrderIn,
     params: Query[PlaceParams],
     idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
-) -> Status:
+) -> Status | HttpResponse:
     """Reserve the stock and book the order, once for each idempotency key.
 
     201 the first time; the same key and body again is 200 with `Idempotent-Replayed: true` and the same order
@@ -139,12 +163,14 @@ def place_order(
         customer_reference=body.customer_reference or "",
         delivery_address=body.delivery_address,
     )
-    order = queries.get_order(placement.order.pk)
+    order = placement.order
     if placement.replayed:
+        response = whole(order, placement.lines, request.user)
         response["Idempotent-Replayed"] = "true"
-        return Status(200, present_whole(order, request.user))
-    response["Location"] = reverse("api-v1:get_order", args=[order.pk])
-    return Status(201, present_whole(order, request.user))
+        return response
+    response = whole(order, placement.lines, request.user, status=201)
+    response["Location"] = f"{request.path}/{order.pk}"
+    return response
 
 
 def _present_quote(quote: services.Quote) -> dict[str, Any]:
@@ -175,9 +201,9 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
     openapi_extra=problems(404),
 )
 @require(Permission.VIEW_ORDERS)
-def get_order(request: SignedIn, order_id: QueryId) -> dict[str, Any]:
+def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """One order with its items; a deleted one too, with `deleted_at`."""
-    return present_whole(queries.get_order(order_id), request.user)
+    return whole_as_it_is(order_id, request.user)
 
 
 @router.patch(
@@ -193,17 +219,17 @@ def change_order_status(
     order_id: QueryId,
     body: StatusIn,
     idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
-) -> dict[str, Any]:
+) -> HttpResponse:
     """Take one step of the order's life. A state that does not lead there is 409 with `from`, `to` and `allowed`;
     a step this role may not take is 403. The optional key makes it happen once."""
-    order = services.change_status(
+    services.change_status(
         actor=request.user,
         order_id=order_id,
         to=OrderStatus(body.status),
         note=body.note or "",
         idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
     )
-    return present_whole(order, request.user)
+    return whole_as_it_is(order_id, request.user)
 
 
 @router.delete(
@@ -214,9 +240,10 @@ def change_order_status(
     openapi_extra=problems(404, conflict="illegal_transition"),
 )
 @require(Permission.CANCEL_ORDER)
-def delete_order(request: SignedIn, order_id: QueryId) -> dict[str, Any]:
+def delete_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
-    return present_whole(services.delete_order(actor=request.user, order_id=order_id), request.user)
+    services.delete_order(actor=request.user, order_id=order_id)
+    return whole_as_it_is(order_id, request.user)
 
 
 @router.get(

@@ -118,9 +118,20 @@ def order_number(pk: int) -> str:
     return f"{Order.NUMBER_PREFIX}{pk:06d}"
 
 
+#: Lines of one order have consecutive ids; more than an order can have.
+ITEM_IDS_EACH: Final = 256
+
+
+def item_id(order_id: int, index: int) -> int:
+    """The id of an order's line, counted from 0. Made from the order's: MySQL does not tell the ids of many rows."""
+    return order_id * ITEM_IDS_EACH + index
+
+
 class OrderItem(AppendOnly):
     """One line: what was promised, with the names and the price of that moment."""
 
+    id = models.BigIntegerField(primary_key=True, editable=False)
+    """See `item_id`."""
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="items", db_index=False)
     product = models.ForeignKey(
         "catalog.Product", on_delete=models.PROTECT, related_name="+", db_index=False

@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from customers.models import Customer
 from erp_site.core import clock
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
 from erp_site.core.pagination import capped_count
+from erp_site.core.statements import Query
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
 from .states import HOLDS_STOCK, OPEN, OrderStatus
@@ -46,6 +49,51 @@ def get_order(order_id: int) -> Order:
     for order in whole_orders([order_id]):
         return order
     raise NotFound(_("There is no such order."), order_id=order_id)
+
+
+class OrderLine(NamedTuple):
+    """One line of an order as plain values: for what is read or written thousands of times."""
+
+    id: int
+    product_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Decimal
+    subtotal: Decimal
+
+
+_COLUMNS: Final = [field.attname for field in Order._meta.concrete_fields]
+_order: Final = Query(
+    lambda pk: Order.all_objects.filter(pk=pk).values_list(
+        *_COLUMNS, "customer__name", "created_by__name"
+    )
+)
+_lines: Final = Query(
+    lambda order_id: (
+        OrderItem.objects.filter(order_id=order_id).order_by("pk").values_list(*OrderLine._fields)
+    )
+)
+
+
+def read_order(order_id: int) -> Order:
+    """An order with the names of its customer and its author, and nothing else of them; a deleted one too.
+
+    Raises:
+        NotFound: there never was such an order.
+    """
+    for *columns, customer, author in _order(order_id):
+        order = Order.from_db(None, _COLUMNS, columns)
+        order.customer = Customer.from_db(None, ["id", "name"], [order.customer_id, customer])
+        if order.created_by_id is not None:
+            order.created_by = User.from_db(None, ["id", "name"], [order.created_by_id, author])
+        return order
+    raise NotFound(_("There is no such order."), order_id=order_id)
+
+
+def lines_of(order_id: int) -> list[OrderLine]:
+    """The lines of one order, in the order they were named."""
+    return [OrderLine(*row) for row in _lines(order_id)]
 
 
 def history_of(order_id: int) -> QuerySet[OrderHistory]:

@@ -1,8 +1,8 @@
 """Record what happened to orders: history for people, events for systems. Inside the service's transaction;
 if this cannot be written, the change did not happen."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from django.dispatch import receiver
 
@@ -11,8 +11,10 @@ from catalog.services import StockChange
 from erp_site.core import clock, events, request_id
 from erp_site.core.events import Actor, Aggregate, EventType, Fact
 from erp_site.core.money import to_text
+from erp_site.core.statements import Insert
 
 from .models import Order, OrderHistory, OrderItem
+from .queries import OrderLine
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import OrderStatus, StockEffect, Transition
 
@@ -24,63 +26,70 @@ def _fact(order: Order, kind: EventType, payload: dict[str, Any]) -> Fact:
     )
 
 
-def _lines(items: Sequence[OrderItem]) -> list[dict[str, Any]]:
+def _lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
     return [
         {"product_id": item.product_id, "sku": item.sku, "quantity": item.quantity}
         for item in items
     ]
 
 
+_HISTORY: Final = (
+    "order_id", "seq", "from_status", "to_status", "actor_id", "note", "request_id", "created_at", "key_hash",
+    "fingerprint",
+)  # fmt: skip
+_insert_history: Final = Insert(OrderHistory, *_HISTORY)
+
+
 def _add_history(
     order: Order, *, seq: int, was: OrderStatus | None, actor: Actor | None, note: str = "",
     key_hash: str | None = None, fingerprint: str = "",
 ) -> None:  # fmt: skip
-    OrderHistory.objects.bulk_create(
+    actor_id = actor.pk if actor else None
+    _insert_history(
         [
-            OrderHistory(
-                order_id=order.pk,
-                seq=seq,
-                from_status=was,
-                to_status=order.status,
-                actor_id=actor.pk if actor else None,
-                note=note,
-                request_id=request_id.current(),
-                created_at=clock.now(),
-                key_hash=key_hash,
-                fingerprint=fingerprint,
+            (
+                order.pk, seq, was, order.status, actor_id, note, request_id.current(), clock.now(), key_hash,
+                fingerprint,
             )
         ]
-    )
+    )  # fmt: skip
 
 
 @receiver(order_placed, dispatch_uid="orders.record_placed")
 def record_placed(
-    sender: type[Order], *, order: Order, items: Sequence[OrderItem], changes: Sequence[StockChange],
+    sender: type[Order], *, order: Order, lines: Sequence[OrderLine], changes: Sequence[StockChange],
     actor: Actor | None, **_: Any,
 ) -> None:  # fmt: skip
-    """The first row of history, order.placed, stock.reserved, and stock.low where it came to that."""
+    """The first row of history, order.placed, stock.reserved, and stock.low where it came to that.
+
+    The order was inserted with these events counted, which saves an UPDATE of its counter.
+    """
     _add_history(order, seq=1, was=None, actor=actor)
-    lines = _lines(items)
+    reserved = _lines(lines)
+    placed = {
+        "number": order.number,
+        "customer_id": order.customer_id,
+        "status": order.status,
+        "total": to_text(order.total),
+        "items": [
+            {
+                **each,
+                "unit_price": to_text(line.unit_price),
+                "subtotal": to_text(line.subtotal),
+            }
+            for each, line in zip(reserved, lines, strict=True)
+        ],
+    }
     events.record(
         [
-            _fact(
-                order,
-                EventType.ORDER_PLACED,
-                {
-                    "customer_id": order.customer_id,
-                    "status": order.status,
-                    "total": to_text(order.total),
-                    "items": [
-                        {
-                            **line,
-                            "unit_price": to_text(item.unit_price),
-                            "subtotal": to_text(item.subtotal),
-                        }
-                        for line, item in zip(lines, items, strict=True)
-                    ],
-                },
+            Fact(EventType.ORDER_PLACED, Aggregate.ORDER, order.pk, 1, placed),
+            Fact(
+                EventType.STOCK_RESERVED,
+                Aggregate.ORDER,
+                order.pk,
+                order.event_seq,
+                {"number": order.number, "items": reserved},
             ),
-            _fact(order, EventType.STOCK_RESERVED, {"items": lines}),
             *low_stock_facts(changes),
         ],
         actor=actor,

@@ -6,13 +6,12 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from catalog.models import StockLevel, StockMovement, available
-from catalog.services import Delta, Line, StockChange, move_stock, shortage
+from catalog.services import Delta, Line, move_stock, shortage
 from customers.models import Customer
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import (
@@ -24,10 +23,11 @@ from erp_site.core.errors import (
     StaleVersion,
 )
 from erp_site.core.money import CURRENCY, LARGEST, to_cents
+from erp_site.core.statements import Insert, Query
 from erp_site.core.transactions import retrying_atomic
 
-from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
-from .queries import get_order, require_order
+from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView, item_id
+from .queries import OrderLine, get_order, lines_of, read_order, require_order
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
 
@@ -73,9 +73,10 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The order, and whether this key had already placed it."""
+    """The order with its lines, and whether this key had already placed it."""
 
     order: Order
+    lines: Sequence[OrderLine]
     replayed: bool
 
 
@@ -141,12 +142,10 @@ def place_order(
             "delivery_address": delivery_address,
         }
     )
-    if remembered := idempotency.recall(key_hash):
-        # Redis is only a hint where to look: the row decides, and no transaction is needed to read it.
-        replay = _replay(fingerprint, pk=remembered.object_id, key_hash=key_hash)
-        if replay:
-            return replay
-    placement = _place(
+    # Redis is only a hint that it is worth looking: the row decides, and no transaction is needed to read it.
+    if idempotency.seen_before(key_hash) and (replay := _replay(fingerprint, key_hash)):
+        return replay
+    return _place(
         actor=actor,
         customer_id=customer_id,
         wanted=wanted,
@@ -158,9 +157,6 @@ def place_order(
         customer_reference=customer_reference,
         delivery_address=delivery_address,
     )
-    order_id = placement.order.pk
-    transaction.on_commit(lambda: idempotency.remember(key_hash, fingerprint, order_id))
-    return placement
 
 
 @retrying_atomic
@@ -177,7 +173,7 @@ def _place(
     customer_reference: str,
     delivery_address: str | None,
 ) -> Placement:
-    if replay := _replay(fingerprint, key_hash=key_hash):
+    if replay := _replay(fingerprint, key_hash):
         return replay
     customer = _orderable_customer(customer_id)
     priced, total = _price(wanted)
@@ -200,7 +196,7 @@ def _place(
         updated_at=now,
     )
     # The order first: a duplicate of the key waits here, before it holds any stock, and then replays.
-    order.save(force_insert=True)
+    order.pk = _insert_order([[getattr(order, name) for name in _ORDER]])
     # The INSERT holds the customer's row (foreign key) until the commit: a deletion or deactivation that was under
     # way is visible now, one that comes later will see this order. Without this an order could outlive its customer.
     _orderable_customer(customer_id)
@@ -210,40 +206,48 @@ def _place(
         deltas=[Delta(item.line, reserved=item.quantity) for item in priced],
         reference=order.number,
     )
-    rows = [
-        OrderItem(
-            order=order,
-            product_id=item.line.product_id,
-            sku=item.line.sku,
-            name=item.line.name,
-            quantity=item.quantity,
-            unit_price=item.unit_price,
-            subtotal=item.subtotal,
+    lines = [
+        OrderLine(
+            item_id(order.pk, index), item.line.product_id, item.line.sku, item.line.name,
+            item.quantity, item.unit_price, item.subtotal,
         )
-        for item in priced
-    ]
-    OrderItem.objects.bulk_create(rows)
-    _announce_placed(order, rows, changes, actor)
-    return Placement(order, replayed=False)
+        for index, item in enumerate(priced)
+    ]  # fmt: skip
+    _insert_items([(order.pk, *line) for line in lines])
+    order_placed.send(sender=Order, order=order, lines=lines, changes=changes, actor=actor)
+    return Placement(order, lines, replayed=False)
 
 
-def _announce_placed(
-    order: Order, rows: list[OrderItem], changes: list[StockChange], actor: "User"
-) -> None:
-    order.event_seq = 0
-    order_placed.send(sender=Order, order=order, items=rows, changes=changes, actor=actor)
-    if order.event_seq != EVENTS_WHEN_PLACED:
-        raise RuntimeError("the events of a placed order are not those its row was inserted with")
+_ORDER: Final = (
+    "deleted_at", "event_seq", "customer_id", "status", "total", "items_count", "notes", "due_date",
+    "customer_reference", "delivery_address", "idempotency_key", "key_hash", "fingerprint", "version",
+    "created_by_id", "created_at", "updated_at",
+)  # fmt: skip
+_insert_order: Final = Insert(Order, *_ORDER)
+_insert_items: Final = Insert(OrderItem, "order_id", *OrderLine._fields)
+_order_of_key: Final = Query(
+    lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list("pk", "fingerprint")
+)
+_customer_to_order: Final = Query(
+    lambda pk: Customer.objects.filter(pk=pk).values_list("id", "name", "address", "is_active")
+)
+_products_to_order: Final = Query(
+    lambda *product_ids: StockLevel.objects.filter(
+        product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
+    ).values_list(
+        "pk", "product_id", "product__sku", "product__name", "product__low_stock_threshold",
+        "product__price", "product__is_active", "on_hand", "reserved",
+    )
+)  # fmt: skip
 
 
-def _replay(fingerprint: str, **lookup: Any) -> Placement | None:
+def _replay(fingerprint: str, key_hash: str) -> Placement | None:
     """The order this key has placed, if any; refused when it was placed by another request."""
-    order = Order.all_objects.filter(**lookup).first()
-    if order is None:
-        return None
-    if order.fingerprint != fingerprint:
-        raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
-    return Placement(order, replayed=True)
+    for order_id, placed_by in _order_of_key(key_hash):
+        if placed_by != fingerprint:
+            raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+        return Placement(read_order(order_id), lines_of(order_id), replayed=True)
+    return None
 
 
 def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:
@@ -287,29 +291,19 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
 
 
 def _orderable_customer(customer_id: int) -> Customer:
-    customer = Customer.objects.filter(pk=customer_id).first()
-    if customer is None:
-        raise NotFound(_("There is no such customer."), customer_id=customer_id)
-    if not customer.is_active:
-        raise InactiveCustomer(
-            _("%(name)s is inactive.") % {"name": customer.name}, customer_id=customer_id
-        )
-    return customer
+    for row in _customer_to_order(customer_id):
+        customer = Customer.from_db(None, ["id", "name", "address", "is_active"], row)
+        if not customer.is_active:
+            raise InactiveCustomer(
+                _("%(name)s is inactive.") % {"name": customer.name}, customer_id=customer_id
+            )
+        return customer
+    raise NotFound(_("There is no such customer."), customer_id=customer_id)
 
 
 def _price(wanted: Sequence[NewItem]) -> tuple[list[PricedItem], Decimal]:
     """Prices, names and stock levels of the wanted products in one unlocked read."""
-    found = {
-        row[1]: row
-        for row in StockLevel.objects.filter(
-            product_id__in=[item.product_id for item in wanted],
-            product__deleted_at=None,
-            warehouse__is_default=True,
-        ).values_list(
-            "pk", "product_id", "product__sku", "product__name", "product__low_stock_threshold",
-            "product__price", "product__is_active", "on_hand", "reserved",
-        )
-    }  # fmt: skip
+    found = {row[1]: row for row in _products_to_order(*(item.product_id for item in wanted))}
     missing = [item.product_id for item in wanted if item.product_id not in found]
     if missing:
         named = ", ".join(map(str, missing))

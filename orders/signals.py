@@ -2,6 +2,6 @@
 
 from django.dispatch import Signal
 
-order_placed = Signal()  # order, items, changes: list[StockChange], actor
+order_placed = Signal()  # order, lines, changes: list[StockChange], actor
 order_status_changed = Signal()  # order, was, transition, items, actor, note, key_hash, fingerprint
 order_deleted = Signal()  # order, actor

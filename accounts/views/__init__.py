@@ -1,6 +1,7 @@
 """The pages of accounts: one's own (account.py) and those of the people one manages (users.py)."""
 
 from .account import (
+    BearerMiddleware,
     LanguageMiddleware,
     LoginRequiredMiddleware,
     csrf_failure,
@@ -21,6 +22,7 @@ from .users import (
 )
 
 __all__ = [
+    "BearerMiddleware",
     "LanguageMiddleware",
     "LoginRequiredMiddleware",
     "csrf_failure",

@@ -1,10 +1,9 @@
 """Stock: the one writer of levels and ledger, used by orders and by people who count."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import BigIntegerField, Case, F, Value, When
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
@@ -13,6 +12,7 @@ from catalog.queries import find_by_codes
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
+from erp_site.core.statements import Assign, Insert, Query
 from erp_site.core.transactions import retrying_atomic
 
 if TYPE_CHECKING:
@@ -102,12 +102,7 @@ def move_stock(
     by_level = {delta.line.level_id: delta for delta in deltas}
     # Without this lock two orders both see the last unit. By primary key and in its order, so that two orders
     # over the same products queue instead of deadlocking.
-    levels = list(
-        StockLevel.objects.select_for_update()
-        .filter(pk__in=sorted(by_level))
-        .order_by("pk")
-        .values_list("pk", "on_hand", "reserved", "event_seq")
-    )
+    levels = _levels_to_change(*sorted(by_level))
     changes: list[StockChange] = []
     short: list[dict[str, Any]] = []
     for pk, on_hand, reserved, event_seq in levels:
@@ -161,16 +156,24 @@ def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
     )
 
 
+_levels_to_change: Final = Query(
+    lambda *pks: (
+        StockLevel.objects.select_for_update()
+        .filter(pk__in=pks)
+        .order_by("pk")
+        .values_list("pk", "on_hand", "reserved", "event_seq")
+    )
+)
+_assign_levels: Final = Assign(StockLevel)
+_MOVEMENT: Final = (
+    "level_id", "kind", "delta_on_hand", "delta_reserved", "on_hand_after", "reserved_after", "reason", "note",
+    "reference", "actor_id", "request_id", "created_at", "key_hash", "fingerprint",
+)  # fmt: skip
+_insert_movements: Final = Insert(StockMovement, *_MOVEMENT)
+
+
 def _write_levels(changes: Sequence[StockChange], events_each: int) -> None:
     """One UPDATE for all levels. Absolute values: the rows are locked."""
-
-    def column(values: Mapping[int, int], name: str) -> Case:
-        return Case(
-            *(When(pk=pk, then=Value(value)) for pk, value in values.items()),
-            default=F(name),
-            output_field=BigIntegerField(),
-        )
-
     columns: dict[str, dict[int, int]] = {"on_hand": {}, "reserved": {}, "event_seq": {}}
     for change in changes:
         pk = change.line.level_id
@@ -180,11 +183,9 @@ def _write_levels(changes: Sequence[StockChange], events_each: int) -> None:
             columns["reserved"][pk] = change.reserved_after
         if events := events_each + change.became_low:
             columns["event_seq"][pk] = change.event_seq + events
-    wanted = {name: column(values, name) for name, values in columns.items() if values}
+    wanted = {name: values for name, values in columns.items() if values}
     if wanted:
-        StockLevel.objects.filter(pk__in=[change.line.level_id for change in changes]).update(
-            **wanted
-        )
+        _assign_levels(wanted, [change.line.level_id for change in changes])
 
 
 def _write_ledger(
@@ -192,25 +193,18 @@ def _write_ledger(
     key_hash: str | None, fingerprint: str,
 ) -> None:  # fmt: skip
     now, current_request = clock.now(), request_id.current()
-    StockMovement.objects.bulk_create(
-        StockMovement(
-            level_id=change.line.level_id,
-            kind=kind,
-            delta_on_hand=change.on_hand_after - change.on_hand_before,
-            delta_reserved=change.reserved_after - change.reserved_before,
-            on_hand_after=change.on_hand_after,
-            reserved_after=change.reserved_after,
-            reason=reason,
-            note=note,
-            reference=reference,
-            actor_id=actor.pk if actor else None,
-            request_id=current_request,
-            created_at=now,
-            key_hash=key_hash,
-            fingerprint=fingerprint,
-        )
-        for change in changes
-    )
+    actor_id = actor.pk if actor else None
+    _insert_movements(
+        [
+            (
+                change.line.level_id, kind,
+                change.on_hand_after - change.on_hand_before, change.reserved_after - change.reserved_before,
+                change.on_hand_after, change.reserved_after, reason, note, reference, actor_id, current_request,
+                now, key_hash, fingerprint,
+            )
+            for change in changes
+        ]
+    )  # fmt: skip
 
 
 @retrying_atomic

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from . import clock, outbox, request_id
 from .models import Event
+from .statements import Insert
 
 
 class EventType(StrEnum):
@@ -81,18 +82,21 @@ class Fact:
 def record(facts: Iterable[Fact], *, actor: Actor | None) -> None:
     """Append all facts in one INSERT. Must run inside the transaction that makes them true."""
     now, current_request = clock.now(), request_id.current()
-    Event.objects.bulk_create(
-        Event(
-            uid=uuid_utils.compat.uuid7(),
-            type=fact.type,
-            aggregate=fact.aggregate,
-            aggregate_id=fact.aggregate_id,
-            sequence=fact.sequence,
-            payload=fact.payload,
-            actor_id=actor.pk if actor else None,
-            request_id=current_request,
-            created_at=now,
-        )
-        for fact in facts
-    )
+    actor_id = actor.pk if actor else None
+    _insert_events(
+        [
+            (
+                uuid_utils.compat.uuid7(), fact.type, fact.aggregate, fact.aggregate_id, fact.sequence,
+                fact.payload, actor_id, current_request, now, None,
+            )
+            for fact in facts
+        ]
+    )  # fmt: skip
     transaction.on_commit(outbox.wake, robust=True)
+
+
+_EVENT: Final = (
+    "uid", "type", "aggregate", "aggregate_id", "sequence", "payload", "actor_id", "request_id", "created_at",
+    "position",
+)  # fmt: skip
+_insert_events: Final = Insert(Event, *_EVENT)

@@ -1,15 +1,13 @@
-"""Idempotency keys: what a key is, what it stands for, and a hint from Redis where its result lies.
+"""Idempotency keys: what a key is, what it stands for, and a hint from Redis whether it was used before.
 
-The database row that a key has made is the record (design: `key_hash` is UNIQUE there). What Redis remembers
-is a hint: the caller looks the row up by id and key hash, so that a stale or wrong hint finds nothing and
-the ordinary way is taken.
+The database row that a key has made is the record (`key_hash` is UNIQUE there). What Redis says is a hint: it
+decides only whether the row is looked for before the transaction or in it.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal, overload
 
 from django.utils.translation import gettext as _
@@ -18,11 +16,10 @@ from . import redis
 from .errors import Invalid, Malformed
 
 HEADER: Final = "Idempotency-Key"
-REMEMBERED_FOR: Final = 24 * 60 * 60  # seconds; later repeats are answered by the database alone
+REMEMBERED_FOR: Final = 24 * 60 * 60  # seconds; later repeats take the ordinary way
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _ESCAPED = re.compile(r'\\(["\\])')
-_REMEMBERED = re.compile(r"([0-9a-f]{64}):([1-9][0-9]{0,17})")
 
 
 class IdempotencyKeyMissing(Malformed):
@@ -37,14 +34,6 @@ class IdempotencyKeyConflict(Malformed):
 
     code = "idempotency_key_conflict"
     title = "Two idempotency keys"
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A hint: this key was used for the request with this fingerprint and made the row with this id."""
-
-    fingerprint: str
-    object_id: int
 
 
 @overload
@@ -103,19 +92,15 @@ def fingerprint(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def remember(key_hash: str, fingerprint: str, object_id: int) -> None:
-    """Tell Redis, after the commit, what the key has made. Never fails; see `redis.best_effort` for its cost."""
-    if accelerator := redis.best_effort():
-        value = f"{fingerprint}:{object_id}"
-        accelerator.attempt(lambda client: client.set(_name(key_hash), value, ex=REMEMBERED_FOR))
+def seen_before(key_hash: str) -> bool:
+    """Has this key probably been used? False where Redis does not know, is away, or there is none.
 
-
-def recall(key_hash: str) -> Remembered | None:
-    """What Redis remembers of the key, if anything. Only a hint: look up the row by this id AND this key hash."""
+    One round trip that asks and remembers; see `redis.BestEffort` for what it costs when Redis is not well.
+    """
     accelerator = redis.best_effort()
-    value = accelerator.attempt(lambda client: client.get(_name(key_hash))) if accelerator else None
-    match = _REMEMBERED.fullmatch(value) if isinstance(value, str) else None
-    return Remembered(match[1], int(match[2])) if match else None
+    if accelerator is None:
+        return False
+    return bool(accelerator.command("SET", _name(key_hash), "1", "NX", "GET", "EX", REMEMBERED_FOR))
 
 
 def _name(key_hash: str) -> str:

@@ -53,6 +53,7 @@ KEEP_DONE: Final = timedelta(days=7)
 PRUNE_EVERY: Final = 600.0  # seconds
 PRUNE_BATCH: Final = 1000
 WAKE_CHANNEL: Final = "erp:wake"
+RING_PAUSE: Final = 0.02  # seconds between two wake-ups sent to other processes
 FEED_ID: Final = 1
 
 State = Delivery.State
@@ -315,16 +316,22 @@ def counts(state: Delivery.State) -> dict[str, int]:
 
 # --- waking and waiting
 
+_rang_at = 0.0  # monotonic seconds
 #: One for each relay of this process.
 _bells: Final[set[threading.Event]] = set()
 
 
 def wake() -> None:
     """Tell the relays, after a commit, that there is something new. Never fails, and is only a hint: they look
-    by themselves every POLL seconds. With a relay in this process nothing leaves it."""
+    by themselves every POLL seconds. With a relay in this process nothing leaves it, and others are told at most
+    once in RING_PAUSE: a relay that is awake looks again before it sleeps."""
+    global _rang_at  # noqa: PLW0603 -- one bell rope for the process
     _ring()
-    if not _bells and (accelerator := redis.best_effort()):
-        accelerator.attempt(lambda client: client.publish(WAKE_CHANNEL, ""))
+    if _bells or time.monotonic() - _rang_at < RING_PAUSE:
+        return
+    if accelerator := redis.best_effort():
+        _rang_at = time.monotonic()
+        accelerator.command("PUBLISH", WAKE_CHANNEL, "")
 
 
 def _ring() -> None:

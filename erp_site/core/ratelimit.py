@@ -1,7 +1,7 @@
 """Requests a minute by client address and account: atomic in Redis, in process when Redis is away."""
 
+import functools
 import math
-import threading
 import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -11,15 +11,15 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage, storage_from_string
+from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from . import redis
 from .problems import ApiError, problem
 
 log = structlog.get_logger(__name__)
 
 LIMITED: Final = ("/api/", "/identity/o/api/", "/_allauth/")
-REDIS_PAUSE: Final = 5.0  # seconds that Redis is left alone after a failure
 TOO_MANY: Final = "Too many requests; wait and try again."
 
 
@@ -34,6 +34,11 @@ def client_ip(request: HttpRequest) -> str:
     ]
     if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
         address = hops[-settings.TRUSTED_PROXIES]
+    return _counted(address)
+
+
+@functools.lru_cache(maxsize=1024)
+def _counted(address: str) -> str:
     try:
         ip = ip_address(address)
     except ValueError:
@@ -51,45 +56,50 @@ class Hit(NamedTuple):
     reset: int  # seconds until the window ends
 
 
+#: The counter of limits' SlidingWindowCounter, with what is left in the same round trip as the hit. A refused
+#: request is not counted, or whoever goes on asking would be refused for ever.
+_HIT: Final = """
+local before = tonumber(redis.call('GET', KEYS[2]) or 0)
+local used = math.floor(before * ARGV[2]) + tonumber(redis.call('GET', KEYS[1]) or 0)
+if used >= tonumber(ARGV[1]) then return -1 end
+redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return used + 1
+"""
+
+
 class Limiter:
-    """Counts hits; says whether one more is allowed, how many are left, and when the window ends."""
+    """Counts hits; says whether one more is allowed, how many are left, and when the window ends.
+
+    Sliding window: the hits of this window, and those of the window before by the part of it that still counts.
+    In Redis for all processes together; in this process alone where there is none, or while it is away.
+    """
 
     def __init__(self, item: RateLimitItem, redis_url: str | None) -> None:
         self.item = item
+        self.window = item.get_expiry()  # seconds
         self.local = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self.shared = (
-            SlidingWindowCounterRateLimiter(
-                storage_from_string(
-                    redis_url,
-                    key_prefix="erp:limit",
-                    wrap_exceptions=True,
-                    socket_connect_timeout=0.1,
-                    socket_timeout=0.1,
-                )
-            )
-            if redis_url
-            else None
-        )
-        self.pause_until = 0.0
-        self.lock = threading.Lock()
+        self.shared = redis.breaker(redis_url) if redis_url else None
 
     def hit(self, *identity: str) -> Hit:
         """Count one more request of this identity."""
-        if self.shared and time.monotonic() >= self.pause_until:
-            try:
-                return self._hit(self.shared, *identity)
-            except Exception as error:  # noqa: BLE001 -- whatever Redis does, requests go on
-                with self.lock:
-                    if time.monotonic() >= self.pause_until:
-                        log.warning("rate_limit_without_redis", error=str(error))
-                    self.pause_until = time.monotonic() + REDIS_PAUSE
-        return self._hit(self.local, *identity)
+        if self.shared:
+            window, elapsed = divmod(time.time(), self.window)
+            name = f"erp:limit:{':'.join(identity)}:{self.window}"
+            used = self.shared.command(
+                "EVAL", _HIT, 2, f"{name}:{window:.0f}", f"{name}:{window - 1:.0f}",
+                self.item.amount, 1 - elapsed / self.window, self.window * 2,
+            )  # fmt: skip
+            if used is not None:
+                reset = math.ceil(self.window - elapsed)
+                return Hit(used > 0, self.item.amount - used if used > 0 else 0, max(1, reset))
+        return self._hit_alone(*identity)
 
-    def _hit(self, limiter: SlidingWindowCounterRateLimiter, *identity: str) -> Hit:
-        allowed = limiter.hit(self.item, *identity)
-        window = limiter.get_window_stats(self.item, *identity)
+    def _hit_alone(self, *identity: str) -> Hit:
+        allowed = self.local.hit(self.item, *identity)
+        window = self.local.get_window_stats(self.item, *identity)
         # limits reports "now" as the end on the first hit of a window.
-        reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.item.get_expiry()
+        reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.window
         return Hit(allowed, max(0, window.remaining), max(1, reset))
 
 

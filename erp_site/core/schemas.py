@@ -35,7 +35,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EARLIEST_YEAR, _LATEST_YEAR = 1900, 2999
 
 
-class In(Schema):
+class In(BaseModel):
     """A body: unknown fields are refused, nothing is converted from another type."""
 
     model_config = ConfigDict(extra="forbid")

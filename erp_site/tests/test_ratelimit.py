@@ -8,7 +8,8 @@ from django.test import Client
 from limits import parse
 
 from accounts.models import User
-from erp_site.core.ratelimit import REDIS_PAUSE, Limiter, client_ip
+from erp_site.core import redis
+from erp_site.core.ratelimit import Limiter, client_ip
 from erp_site.testing import Api
 from erp_site.tests.conftest import RedisServer
 
@@ -166,6 +167,20 @@ class TestRedis:
         redis_server.stop()
         assert [limiter.hit("ip", "a").allowed for _ in range(4)] == [True, True, True, False]
 
+    def test_the_window_slides_in_redis_too(
+        self, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limiter = Limiter(parse("4/minute"), redis_server.url)
+        monkeypatch.setattr(time, "time", lambda: 1_000_000 * 60.0 + 59)
+        assert [limiter.hit("ip", "a").allowed for _ in range(6)] == [True] * 4 + [False] * 2
+        # Half of the next window later half of those four still count, the two refused never did.
+        monkeypatch.setattr(time, "time", lambda: 1_000_001 * 60.0 + 30)
+        assert [limiter.hit("ip", "a") for _ in range(3)] == [
+            (True, 1, 30),
+            (True, 0, 30),
+            (False, 0, 30),
+        ]
+
     def test_a_hanging_redis_is_asked_once_and_then_left_alone(
         self, redis_server: RedisServer
     ) -> None:
@@ -179,7 +194,7 @@ class TestRedis:
         assert [limiter.hit("ip", "a").allowed for _ in range(3)] == [True, True, False]
         assert time.monotonic() - started < 0.05
         redis_server.go_on()
-        limiter.pause_until -= REDIS_PAUSE
+        redis.breaker(redis_server.url)._retry_at = 0
         assert limiter.hit("ip", "b").remaining == 2
         other = Limiter(parse("3/minute"), redis_server.url)
         assert other.hit("ip", "b").remaining == 1, "both count in Redis again"

@@ -223,7 +223,7 @@ class TestDatabase:
     )
     def test_sqlite_is_a_path(self, url: str, path: Path) -> None:
         described = database(url)
-        assert (described["ENGINE"], described["NAME"]) == ("django.db.backends.sqlite3", path)
+        assert (described["ENGINE"], described["NAME"]) == ("erp_site.core.sqlite", path)
         assert described["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
 
     def test_mysql_is_an_address_with_quoted_parts(self) -> None:

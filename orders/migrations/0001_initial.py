@@ -177,9 +177,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigIntegerField(editable=False, primary_key=True, serialize=False),
                 ),
                 ("sku", models.CharField(max_length=64)),
                 ("name", models.CharField(max_length=255)),

@@ -16,7 +16,7 @@ from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api, level_of
 from orders.filters import OrderFilter
 from orders.models import Order, OrderHistory
-from orders.schemas import OrderListParams
+from orders.schemas import OrderListParams, OrderOut
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +28,24 @@ def body(product: Product, customer: Customer) -> dict[str, Any]:
 
 def post(api: Api, body: Any, key: str | None = "k", **query: Any) -> Answer:
     return api("post", "/orders", body, headers={"Idempotency-Key": key} if key else None, **query)
+
+
+def test_every_whole_order_is_just_what_its_schema_declares(
+    api_as: Callable[..., Api], manager: User, body: dict[str, Any]
+) -> None:
+    api = api_as(manager)
+    placed = post(api, {**body, "due_date": "2026-12-24"})
+    path = f"/orders/{placed.body['id']}"
+    answers = [
+        placed,
+        post(api, {**body, "due_date": "2026-12-24"}),
+        api.get(path),
+        api("patch", f"{path}/status", {"status": "confirmed"}),
+        api("delete", path),
+    ]
+    assert [answer.status for answer in answers] == [201, 200, 200, 200, 200]
+    for answer in answers:
+        assert OrderOut.model_validate(answer.body).model_dump(mode="json") == answer.body
 
 
 def test_a_placed_order_is_answered_whole(

@@ -1,0 +1,214 @@
+"""The hot path's SQL, written once: the ORM's statements without the ORM's work for each row.
+
+Placing an order through model instances costs five times what its statements cost the database. So the few
+statements that every order runs are compiled once, from the models' own `_meta` and by the ORM's own
+compiler, and then only filled in. They run inside `atomic()` on the connection that the ORM uses, errors
+become Django's, and tests compare what they write and read with what the ORM does (`test_statements.py`).
+Everything else uses the ORM.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.models import Expression, QuerySet
+
+#: Fields whose Python values every driver takes as they are.
+_PLAIN: Final = (
+    models.CharField,
+    models.TextField,
+    models.IntegerField,
+    models.BooleanField,
+    models.ForeignKey,
+)
+
+
+def _database() -> Any:
+    """This thread's connection itself: the proxy that Django offers costs a look-up with each attribute."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def _execute(database: Any, sql: str, values: Sequence[Any]) -> Any:
+    """Run one statement and answer the driver's cursor, which the caller closes.
+
+    Past Django's own wrapper, which costs as much as the driver; through it where somebody counts or logs.
+    """
+    if database.queries_logged or database.execute_wrappers or database.connection is None:
+        cursor: Any = database.cursor()
+        cursor.execute(sql, values)
+        return cursor
+    database.close_if_health_check_failed()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        cursor = database.create_cursor()
+        cursor.execute(sql, values)
+    return cursor
+
+
+class Parameter(Expression):
+    """Stands in a queryset for a value that comes later."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(output_field=models.TextField())
+        self.index = index
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [self]
+
+
+class Query:
+    """A SELECT that the ORM writes once for each number of values.
+
+    `build` answers a `values_list()` queryset of the Parameters it is given; calling the Query with values
+    answers the rows, as tuples, converted as the ORM converts them.
+    """
+
+    def __init__(self, build: "Callable[..., QuerySet[Any, Any]]") -> None:
+        self.build = build
+        self._plans: dict[tuple[str, int], tuple[str, list[Any], Any, Any]] = {}
+
+    def __call__(self, *values: Any) -> list[tuple[Any, ...]]:
+        database = _database()
+        plan = self._plans.get((database.vendor, len(values)))
+        if plan is None:
+            plan = self._plans[database.vendor, len(values)] = self._compile(database, len(values))
+        sql, template, compiler, converters = plan
+        filled = [
+            _value(database, values[part.index]) if type(part) is Parameter else part
+            for part in template
+        ]
+        cursor = _execute(database, sql, filled)
+        try:
+            rows = cursor.fetchall()
+        finally:
+            cursor.close()
+        if converters:
+            return [tuple(row) for row in compiler.apply_converters(rows, converters)]
+        return list(rows)
+
+    def _compile(self, database: Any, count: int) -> tuple[str, list[Any], Any, Any]:
+        queryset = self.build(*(Parameter(index) for index in range(count)))
+        compiler = queryset.query.get_compiler(connection=database)
+        sql, template = compiler.as_sql()
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        return sql, list(template), compiler, converters
+
+
+def _value(database: Any, value: Any) -> Any:
+    return _moment(database.vendor, value) if isinstance(value, datetime) else value
+
+
+@functools.lru_cache(maxsize=256)
+def _moment(vendor: str, value: datetime) -> str:
+    """A time as the database wants it; the rows of one transaction share theirs."""
+    return str(connection.ops.adapt_datetimefield_value(value))
+
+
+class Insert:
+    """INSERT of any number of rows of `model` at once; `fields` are all its columns but a counted id.
+
+    Raises:
+        TypeError: a column is missing or unknown, so a field that the model gets later cannot be forgotten here.
+    """
+
+    def __init__(self, model: type[models.Model], *fields: str) -> None:
+        columns = {
+            field.attname: field
+            for field in model._meta.concrete_fields
+            if not isinstance(field, models.AutoField)
+        }
+        if set(fields) != set(columns):
+            raise TypeError(f"{model.__name__}: {sorted(set(fields) ^ set(columns))}")
+        self.table = model._meta.db_table
+        self.fields = [columns[name] for name in fields]
+        self._plans: dict[tuple[str, int], str] = {}
+        self._prepare: dict[str, list[tuple[int, Callable[[Any], Any]]]] = {}
+
+    def __call__(self, rows: Sequence[Sequence[Any]]) -> int:
+        """Write the rows; answers the id that the database gave, if it was one row of a counted id."""
+        database = _database()
+        key = database.vendor, len(rows)
+        sql = self._plans.get(key) or self._plans.setdefault(key, self._sql(len(rows)))
+        prepare = self._prepare.get(database.vendor)
+        if prepare is None:
+            prepare = self._prepare[database.vendor] = [
+                (index, convert)
+                for index, field in enumerate(self.fields)
+                if (convert := _converter(database, field)) is not None
+            ]
+        values: list[Any] = []
+        for row in rows:
+            start = len(values)
+            values.extend(row)
+            for index, convert in prepare:
+                if (value := values[start + index]) is not None:
+                    values[start + index] = convert(value)
+        cursor = _execute(database, sql, values)
+        try:
+            return int(cursor.lastrowid or 0)
+        finally:
+            cursor.close()
+
+    def _sql(self, count: int) -> str:
+        quote: Callable[[Any], str] = connection.ops.quote_name
+        columns = ", ".join(quote(field.column) for field in self.fields)
+        row = f"({', '.join(['%s'] * len(self.fields))})"
+        return f"INSERT INTO {quote(self.table)} ({columns}) VALUES {', '.join([row] * count)}"  # noqa: S608 -- names of our own models
+
+
+def _converter(database: Any, field: "models.Field[Any, Any]") -> Callable[[Any], Any] | None:
+    """How this database wants the values of `field`; None where it takes them as they are."""
+    if isinstance(field, models.DateTimeField):
+        return functools.partial(_moment, database.vendor)
+    if isinstance(field, models.DecimalField):
+        if database.vendor == "mysql":
+            return None  # the driver writes a Decimal exactly
+        digits, places = field.max_digits, field.decimal_places
+        return lambda value: connection.ops.adapt_decimalfield_value(value, digits, places)
+    if type(field) is models.JSONField and field.encoder is None:
+        return _json
+    if isinstance(field, _PLAIN):
+        return None
+    return lambda value: field.get_db_prep_save(value, connection)
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # whole numbers beyond 64 bits, say
+        return json.dumps(value)
+
+
+class Assign:
+    """UPDATE of many rows in one statement, each to values of its own. Absolute values: lock the rows before."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self.meta = model._meta
+        self._plans: dict[tuple[str, tuple[tuple[str, int], ...], int], str] = {}
+
+    def __call__(self, columns: Mapping[str, Mapping[int, int]], keys: Sequence[int]) -> None:
+        """Set each column of `columns`, {field: {primary key: value}}, in the rows `keys`."""
+        database = _database()
+        shape = (
+            database.vendor,
+            tuple((name, len(each)) for name, each in columns.items()),
+            len(keys),
+        )
+        sql = self._plans.get(shape) or self._plans.setdefault(shape, self._sql(*shape[1:]))
+        values = [part for each in columns.values() for pair in each.items() for part in pair]
+        _execute(database, sql, [*values, *keys]).close()
+
+    def _sql(self, columns: Sequence[tuple[str, int]], count: int) -> str:
+        quote: Callable[[Any], str] = connection.ops.quote_name
+        pk = quote(self.meta.pk.column)
+
+        def assignment(name: str, pairs: int) -> str:
+            column = quote(self.meta.get_field(name).column)  # type: ignore[union-attr]  # fields of ours have one
+            return f"{column} = CASE {pk} {' '.join(['WHEN %s THEN %s'] * pairs)} ELSE {column} END"
+
+        assignments = ", ".join(assignment(name, pairs) for name, pairs in columns)
+        return f"UPDATE {quote(self.meta.db_table)} SET {assignments} WHERE {pk} IN ({', '.join(['%s'] * count)})"  # noqa: S608 -- names of our own models
