@@ -11,7 +11,9 @@ from typing import Any, Final, Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from e2e.conftest import ARGUMENTS, chromium
+from accounts.roles import Role
+from e2e.chromium import find
+from e2e.conftest import ARGUMENTS
 from e2e.server import ROOT, Site
 from erp_site.demo import LOGINS, PASSWORD
 
@@ -89,7 +91,7 @@ def take(browser: Browser, url: str) -> None:
         ) as context:
             page = context.new_page()
             page.goto("/accounts/login/")
-            page.locator("input[name=login]").fill(LOGINS["manager"])
+            page.locator("input[name=login]").fill(LOGINS[Role.MANAGER])
             page.locator("input[name=password]").fill(PASSWORD)
             page.keyboard.press("Enter")
             page.wait_for_url(f"{url}/")
@@ -106,7 +108,7 @@ def take(browser: Browser, url: str) -> None:
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        path = chromium(playwright)
+        path = find(playwright.chromium.executable_path)
         if path is None:
             raise SystemExit("Install chromium, or set CHROMIUM=/path/to/it.")
         site = Site(Path(folder), f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1")

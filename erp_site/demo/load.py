@@ -37,7 +37,7 @@ from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event, Feed
 from erp_site.core.outbox import FEED_ID
 from erp_site.core.search import fold, indexed
-from orders.models import Order, OrderHistory, OrderItem, OrderNote, order_number
+from orders.models import Order, OrderHistory, OrderItem, OrderNote, item_id, order_number
 from orders.services import PLACE
 from orders.states import OrderStatus as S
 
@@ -49,7 +49,6 @@ Kind, Reason = StockMovement.Kind, StockMovement.Reason
 DAYS: Final = 730
 DAY: Final = 24 * 60 * 60  # seconds
 OPENS, CLOSES = 11 * 60 * 60, 21 * 60 * 60  # seconds of the day, UTC: 8 to 18 in São Paulo
-ITEM_IDS_EACH: Final = 256  # an order's lines have ids of its own, in their order
 BATCH: Final = 300_000  # rows made before they are written
 #: Lines of one order after the other: three on average.
 LINES: Final = (1, 3, 2, 5, 3, 4)
@@ -439,7 +438,7 @@ class Load:
         )  # fmt: skip
         self.rows[ITEMS] += [
             (
-                pk * ITEM_IDS_EACH + index,
+                item_id(pk, index),
                 pk,
                 shelf.pk,
                 shelf.sku,
