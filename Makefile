@@ -40,7 +40,7 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 
 ## Check
 
-.PHONY: test test-mysql e2e faults bench-lists fuzz lint types docs-check messages-check vendor-check deploy-check
+.PHONY: test test-mysql e2e faults bench bench-lists fuzz lint types docs-check messages-check vendor-check deploy-check
 test: .venv/.dev $(MYSQL) ## Run the whole suite: with branch coverage, then in a browser (ARGS=path: that part alone)
 ifeq ($(ARGS),)
 	@$(PYTEST) --cov
@@ -63,6 +63,9 @@ faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on 
 	@DATABASE_URL=$(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL)) $(PY) -m pytest -m load e2e/faults $(ARGS)
 
 LISTS := mysql://root@127.0.0.1:3306/erp_lists
+bench: .venv/.dev .venv/.mysql ## Measure placing orders against its bare statements on both engines; writes docs/performance.md (10 minutes)
+	@$(PY) -m e2e.load.placing $(ARGS)
+
 bench-lists: export RATE_LIMIT := off
 bench-lists: .venv/.dev .venv/.mysql ## Compare every list at 1,000,000 and at 10,000 orders (SMALL, LARGE: databases of `manage.py seed_load`)
 	@$(PY) -m e2e.load.lists --small $(or $(SMALL),$(LISTS)_10k) --large $(or $(LARGE),$(LISTS)_1m) $(ARGS)

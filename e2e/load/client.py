@@ -64,11 +64,16 @@ def orders(
     """Orders of `lines` products each; with `hot`, one of them is always this product. A new key for each."""
     run = f"{random.getrandbits(64):016x}"
     number = 0
+    if key is not None:  # the same body with every key, so that a key used again is a replay
+        products, customers = products[:lines], customers[:1]
     while True:
         chosen = random.sample(products, lines)
         if hot is not None and hot not in chosen:
             chosen[0] = hot
-        items = [{"product_id": each, "quantity": random.randint(1, 5)} for each in chosen]
+        items = [
+            {"product_id": each, "quantity": 1 if key else random.randint(1, 5)}
+            for each in sorted(chosen)
+        ]
         number += 1
         name = key(number) if key else f"{run}-{number}"
         yield request(

@@ -1,0 +1,297 @@
+"""How close is placing an order to the statements it consists of? `make bench` asks, and writes docs/performance.md.
+
+    python -m e2e.load.placing [--rounds 5] [--seconds 4] [--out docs/performance.md] [mysql://...] [sqlite:///...]
+
+Every figure is a ratio of two things measured turn by turn in one run, so that a slow or busy machine slows
+both: quote the ratios, not the rates. Each database is empty at first and is made by the product itself.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from e2e.load import client
+from e2e.load.floor import Floor, Statement, capture, stock_first
+from e2e.load.shop import Shop, site_for
+from e2e.server import ROOT, MariaDB, Redis, Site
+
+CLIENTS: Final = 8
+CROWD: Final = 64
+DELAY: Final = 0.0005  # seconds added to each statement: a database across a network
+PACKAGES: Final = ("Django", "django-ninja", "granian", "mysqlclient", "redis")
+
+
+@dataclass
+class Row:
+    """One figure of the report, with the goal that the project has set itself."""
+
+    name: str
+    values: list[float]
+    goal: str
+    met: Callable[[float], bool]
+    detail: str = ""
+
+    def line(self) -> str:
+        middle = statistics.median(self.values)
+        spread = f"{min(self.values):.2f} to {max(self.values):.2f}"
+        verdict = "yes" if self.met(middle) else "no"
+        return f"| {self.name} | **{middle:.2f}** | {spread} | {self.goal} | {verdict} | {self.detail} |"
+
+
+@dataclass
+class Engine:
+    """One engine's part of the report."""
+
+    name: str
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        name: str,
+        values: list[float],
+        goal: str,
+        met: Callable[[float], bool],
+        detail: str = "",
+    ) -> None:
+        self.rows.append(Row(name, values, goal, met, detail))
+        print(self.rows[-1].line(), flush=True)
+
+
+def at_least(goal: float) -> tuple[str, Callable[[float], bool]]:
+    return f"at least {goal}", lambda value: value >= goal
+
+
+def at_most(goal: float) -> tuple[str, Callable[[float], bool]]:
+    return f"at most {goal}", lambda value: value <= goal
+
+
+class Bench:
+    """Everything that is measured on one engine."""
+
+    def __init__(self, shop: Shop, database_url: str, *, rounds: int, seconds: float) -> None:
+        self.shop, self.url, self.rounds, self.seconds = shop, database_url, rounds, seconds
+        self.is_mysql = shop.site.engine == "mysql"
+        # One process on SQLite: the product has one there, with as many threads.
+        self.threads = 8 if self.is_mysql else 4
+        self.engine = Engine("MariaDB or MySQL with Redis" if self.is_mysql else "SQLite")
+
+    def place(self, clients: int = CLIENTS, **options: Any) -> client.Result:
+        shop = self.shop
+        requests = (shop.token(), shop.products, shop.customers)
+        result = client.load(
+            shop.site.port, clients, self.seconds, client.orders, *requests, **options
+        )
+        if set(result.statuses) - {201, 200}:
+            raise RuntimeError(f"not every order was placed: {result.statuses}")
+        return result
+
+    def run(self) -> Engine:
+        statements = capture(self.shop)
+        self.engine.notes.append(
+            f"An order of five lines: {len(statements)} statements between BEGIN and COMMIT."
+        )
+        self.place()  # everybody's caches
+        with self.floor(statements) as floor:
+            self.against_the_floor(floor)
+        self.replays()
+        if self.is_mysql:
+            self.outside_the_database()
+            self.hot_product()
+            self.slow_network(statements)
+        self.memory()
+        self.engine.notes.append(f"Afterwards: {self.shop.integrity()}")
+        return self.engine
+
+    @contextmanager
+    def floor(self, statements: Sequence[Statement], **options: Any) -> Iterator[Floor]:
+        floor = Floor(self.shop, self.url, statements, self.threads, **options)
+        try:
+            floor.run(1)
+            yield floor
+        finally:
+            floor.close()
+
+    def against_the_floor(self, floor: Floor) -> None:
+        rates, costs, slowest, shown = [], [], [], ""
+        for _ in range(self.rounds):
+            bare = floor.run(self.seconds)
+            before = self.shop.cost()
+            ours = self.place()
+            cost = self.shop.cost() - before
+            count, bare_count = ours.statuses[201], bare.result.statuses[201]
+            rates.append(ours.rate / bare.result.rate)
+            bare_cost = (bare.client_time + bare.database_time) / bare_count
+            costs.append(bare_cost / ((cost.product + cost.database) / count))
+            slowest.append(ours.percentile(0.99))
+            shown = (
+                f"last round: {ours.rate:.0f}/s of {bare.result.rate:.0f}/s; p50 {ours.percentile(0.5):.1f} ms, "
+                f"p99 {ours.percentile(0.99):.1f} ms"
+            )
+        self.engine.add("orders: throughput / floor, 8 clients", rates, *at_least(0.70), shown)
+        detail = f"ours {1000 * (cost.product + cost.database) / count:.2f} ms, floor {1000 * bare_cost:.2f} ms"
+        self.engine.add("orders: processor time, floor / ours", costs, *at_least(0.75), detail)
+        if not self.is_mysql:
+            self.engine.add("orders: p99, ms", slowest, *at_most(50))
+
+    def replays(self) -> None:
+        values, shown = [], ""
+        for number in range(self.rounds):
+            first = self.place()
+            again = self.place(key=_Same(f"replay-{number}"))
+            values.append(again.rate / first.rate)
+            shown = f"{again.rate:.0f}/s of {first.rate:.0f}/s"
+        self.engine.add("the same order again / placing one", values, *at_least(3), shown)
+
+    def outside_the_database(self) -> None:
+        """A body that is refused for a quantity of 0: parsed, signed in, limited, validated, answered, and no more."""
+        values = []
+        shop = self.shop
+        for _ in range(self.rounds):
+            before = shop.cost()
+            result = client.load(
+                shop.site.port, CLIENTS, self.seconds, _refused, shop.token(), shop.products
+            )
+            values.append(1000 * (shop.cost() - before).product / result.statuses[422])
+        self.engine.add("before the order itself: processor ms of a request", values, *at_most(0.6))
+
+    def hot_product(self) -> None:
+        values, waits, shown = [], [], ""
+        hot = self.shop.products[0]
+        retries = self.shop.site.retries()
+        for _ in range(self.rounds):
+            few, many = self.place(hot=hot), self.place(CROWD, hot=hot)
+            values.append(many.rate / few.rate)
+            waits.append(many.percentile(0.99) / (1000 * CROWD / many.rate))
+            shown = f"{many.rate:.0f}/s with {CROWD} clients, {few.rate:.0f}/s with {CLIENTS}"
+        detail = f"{self.shop.site.retries() - retries} transactions begun again"
+        self.engine.add(
+            "one product in every order: 64 clients / 8 clients", values, *at_least(0.95), shown
+        )
+        self.engine.add("the same: p99 / (clients / throughput)", waits, *at_most(1.6), detail)
+
+    def slow_network(self, statements: Sequence[Statement]) -> None:
+        """Both as bare statements, with a pause after each: what the order of the locks alone comes to."""
+        values, shown = [], ""
+        hot = self.shop.products[0]
+        with self.floor(statements, hot=hot, delay=DELAY) as late:  # noqa: SIM117 -- side by side
+            with self.floor(stock_first(statements), hot=hot, delay=DELAY) as early:
+                for _ in range(self.rounds):
+                    a, b = late.run(self.seconds).result, early.run(self.seconds).result
+                    values.append(a.rate / b.rate)
+                    shown = f"{a.rate:.0f}/s of {b.rate:.0f}/s"
+        name = "one hot product, 0.5 ms more a statement: stock locked late / first"
+        self.engine.add(name, values, *at_least(2), shown)
+
+    def memory(self) -> None:
+        def largest() -> float:
+            return max(worker.memory_info().rss for worker in self.shop.site.workers()) / 2**20
+
+        before = largest()
+        self.place()
+        self.engine.add("memory of the largest worker, MiB", [before, largest()], *at_most(150))
+
+
+@dataclass
+class _Same:
+    """The key of every request of a run: one order, asked for again and again. Its body must not change either."""
+
+    key: str
+
+    def __call__(self, number: int) -> str:
+        return self.key
+
+
+def _refused(token: str, products: Sequence[int]) -> client.Requests:
+    items = [{"product_id": each, "quantity": 0} for each in products[:5]]
+    body = {"customer_id": 1, "items": items}
+    while True:
+        yield client.request("POST", "/api/v1/orders", token, body, Idempotency_Key="refused")
+
+
+def machine() -> list[str]:
+    processor = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    load = ", ".join(f"{value:.1f}" for value in psutil.getloadavg())
+    return [
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {psutil.cpu_count()} cores of {processor}, {memory:.0f} GiB;",
+        f"Python {platform.python_version()}, {packages}. Load of the machine at the end: {load}.",
+    ]
+
+
+def report(engines: Sequence[Engine], *, rounds: int, seconds: float) -> str:
+    lines = [
+        "# Performance",
+        "",
+        "Written by `make bench`. Clients, product and database share one machine. Each figure is measured turn by",
+        f"turn, {rounds} rounds of {seconds:g} s each: the median, and the smallest and the largest round.",
+        "**The floor** is a loop over the bare driver, in as many processes as the product has threads, that runs the",
+        "statements which the product itself sends for one order of five lines.",
+        "",
+        *machine(),
+    ]
+    for engine in engines:
+        lines += ["", f"## {engine.name}", ""]
+        lines += ["| Figure | Median | Rounds | Goal | Met | |", "|---|---|---|---|---|---|"]
+        lines += [row.line() for row in engine.rows]
+        lines += ["", *(f"- {note}" for note in engine.notes)]
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def database(folder: Path, wanted: str | None) -> Iterator[str]:
+    """The address given, or a MariaDB of its own with a server's defaults (every commit is flushed)."""
+    if wanted:
+        yield wanted
+        return
+    with MariaDB(folder) as server:
+        yield server.url("erp_bench")
+
+
+def measured(site: Site, url: str, *, rounds: int, seconds: float) -> Engine:
+    with site:
+        return Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds).run()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--mysql", help="an empty database of a server on this machine")
+    parser.add_argument("--only", choices=["mysql", "sqlite"])
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")
+    options = parser.parse_args()
+    how = {"rounds": options.rounds, "seconds": options.seconds}
+    engines = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.only != "sqlite":
+            with database(folder, options.mysql) as url, Redis(folder) as redis:
+                engines.append(measured(site_for(folder / "mysql", url, redis.url), url, **how))
+        if options.only != "mysql":
+            url = f"sqlite:///{folder}/bench.sqlite3"
+            engines.append(measured(site_for(folder / "sqlite", url, ""), url, **how))
+    options.out.write_text(report(engines, **how))
+    print(f"Written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
