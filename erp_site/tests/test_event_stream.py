@@ -21,7 +21,7 @@ from erp_site.core.models import Delivery, Event
 from erp_site.core.outbox import Relay
 
 DOCUMENT = (site.BASE_DIR / "docs/events.md").read_text()
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds; a busy machine needs some
 
 
 def record(*sequences: int, aggregate_id: int = 1, actor=None) -> None:

@@ -1,6 +1,5 @@
 """Limits on requests: by address and by account, on Redis and without it, and what the headers say."""
 
-import time
 from typing import Any
 
 import pytest
@@ -182,17 +181,14 @@ class TestRedis:
         ]
 
     def test_a_hanging_redis_is_asked_once_and_then_left_alone(
-        self, redis_server: RedisServer
+        self, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         limiter = Limiter(parse("3/minute"), redis_server.url)
         limiter.hit("ip", "a")
         redis_server.hang()
-        started = time.monotonic()
-        assert limiter.hit("ip", "a").allowed
-        assert time.monotonic() - started < 1
-        started = time.monotonic()
-        assert [limiter.hit("ip", "a").allowed for _ in range(3)] == [True, True, False]
-        assert time.monotonic() - started < 0.05
+        allowed = [limiter.hit("ip", "a").allowed for _ in range(4)]
+        waits = sum("rate_limit_without_redis" in each.getMessage() for each in caplog.records)
+        assert (allowed, waits) == ([True, True, True, False], 1)
         redis_server.go_on()
         redis.breaker(redis_server.url)._retry_at = 0
         assert limiter.hit("ip", "b").remaining == 2
