@@ -14,8 +14,8 @@ from .ratelimit import client_ip
 
 log = structlog.get_logger(__name__)
 
-#: Asked every few seconds by machines; only what is wrong there is news.
-PROBES: Final = ("/health", "/metrics")
+#: Asked every few seconds by machines, or a dozen times by each page; only what is wrong there is news.
+QUIET: Final = ("/health", "/metrics", "/static/")
 
 
 class AccessLogMiddleware:
@@ -29,7 +29,7 @@ class AccessLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         response = self.get_response(request)
-        if response.status_code >= 400 or not request.path.startswith(PROBES):
+        if response.status_code >= 400 or not request.path.startswith(QUIET):
             log.info(
                 "request",
                 method=request.method,

@@ -47,11 +47,12 @@ def test_a_stranger_has_no_number(lines: Any) -> None:
     assert (line["status"], line["user"]) == (401, None)
 
 
-def test_probes_are_silent_while_all_is_well(lines: Any) -> None:
+def test_probes_and_static_files_are_silent_while_all_is_well(lines: Any) -> None:
     client = Client()
-    for path in ("/health", "/health/live", "/health/ready", "/metrics"):
+    for path in ("/health", "/health/live", "/health/ready", "/metrics", "/static/none.css"):
         client.get(path)
-    assert [(line["path"], line["status"]) for line in lines()] == [("/metrics", 404)]
+    failed = [(line["path"], line["status"]) for line in lines()]
+    assert failed == [("/metrics", 404), ("/static/none.css", 404)]
 
 
 def test_the_line_costs_no_query(lines: Any, django_assert_num_queries: Any) -> None:
