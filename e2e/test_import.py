@@ -60,7 +60,7 @@ def test_2000_rows_with_30_bad_ones_are_mapped_checked_applied_and_accounted_for
     page.get_by_role("button", name="Check the rows").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
     outcome = page.locator("#outcome")
-    expect(outcome).to_have_text(re.compile("some rows have errors"), timeout=120_000)
+    expect(outcome).to_have_text(re.compile("some rows have errors"), timeout=300_000)
     figures = page.locator("dl.figures dd")
     expect(figures).to_have_text(["1,970", "0", "0", "30"])
     expect(page.locator("#problem-rows tbody tr")).to_have_count(30)
@@ -69,7 +69,7 @@ def test_2000_rows_with_30_bad_ones_are_mapped_checked_applied_and_accounted_for
         assert api.get("/products", params={"search": "peça"}).json()["items"] == []
     page.get_by_role("button", name="Import 1,970 rows").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(outcome).to_have_text(re.compile("Imported"), timeout=240_000)
+    expect(outcome).to_have_text(re.compile("Imported"), timeout=300_000)
     expect(figures).to_have_text(["1,970", "0", "0", "30"])
 
     header, *wrong = rows_of(download(page, "Errors, CSV"))
@@ -110,7 +110,7 @@ def test_a_list_leaves_as_it_is_shown_and_comes_back_changed(
     upload(page, "out.csv", text.encode())
     page.get_by_role("button", name="Check the rows").click()
     page.get_by_role("button", name="Import 1 row").click()
-    expect(page.locator("#outcome")).to_have_text(re.compile("Imported"), timeout=30_000)
+    expect(page.locator("#outcome")).to_have_text(re.compile("Imported"), timeout=60_000)
     page.goto("/products/?search=OUT-1")
     expect(page.locator("[data-row]")).to_contain_text("R$ 99.50")
     expect(page.locator("[data-row]")).to_contain_text("=HYPERLINK(1)")
@@ -124,11 +124,11 @@ def test_without_javascript_a_file_is_imported_and_an_unreadable_one_refused(
     expect(page.get_by_label("Customers", exact=True)).to_be_checked()
     upload(page, "empty.csv", b"\n", kind="Customers")
     expect(page.locator("ul.errorlist")).to_be_visible()
-    content = "CNPJ;Nome;E-mail\r\n168.995.350-09;José Sem Script;jose@semscript.example\r\n"
+    content = "CNPJ;Nome;E-mail\r\n935.411.347-80;José Sem Script;jose@semscript.example\r\n"
     upload(page, "clientes.csv", content.encode("cp1252"), kind="Customers")
     page.get_by_role("button", name="Check the rows").click()
     # The page asks again by itself, by a refresh.
-    page.get_by_role("button", name="Import 1 row").click(timeout=30_000)
-    expect(page.locator("#outcome")).to_have_text(re.compile("Imported"), timeout=30_000)
+    page.get_by_role("button", name="Import 1 row").click(timeout=60_000)
+    expect(page.locator("#outcome")).to_have_text(re.compile("Imported"), timeout=60_000)
     page.goto("/customers/?search=sem+script+jose")
     expect(page.locator("[data-row]")).to_contain_text("José Sem Script")

@@ -70,11 +70,13 @@ def test_ctrl_k_leads_to_pages_products_customers_and_actions(
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Kayaque azul")
+    page.wait_for_load_state()  # the scripts come last
     page.keyboard.press("Control+k")
     page.keyboard.type("new cust")
     expect(palette.get_by_role("option")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("New customer")
+    page.wait_for_load_state()
     page.keyboard.press("Control+k")
     page.keyboard.press("Escape")
     expect(palette).to_be_hidden()
