@@ -37,7 +37,7 @@ def lines(page: Page) -> list[tuple[str, str]]:
     """SKU and quantity of each line."""
     return [
         (row.locator(".hint").first.inner_text(), row.locator("[name=quantity]").input_value())
-        for row in page.locator("#lines > tr").all()
+        for row in page.locator("#lines > .line").all()
     ]
 
 
@@ -100,7 +100,7 @@ def test_scans_faster_than_the_answers_all_arrive_and_no_code_becomes_a_quantity
     for product in (first, second, first, third, first):
         scan(page, product["gtin"])
     expect(page.get_by_label("Quantity of FAST-0")).to_have_value("3")
-    expect(page.locator("#lines > tr")).to_have_count(3)
+    expect(page.locator("#lines > .line")).to_have_count(3)
     quantity = page.get_by_label("Quantity of FAST-1")
     quantity.fill("7")
     quantity.blur()
@@ -160,7 +160,7 @@ def test_a_double_click_is_one_order_and_back_does_not_place_another(
     page.wait_for_url(ORDER)
     expect(page.locator(".toast-line")).to_contain_text("is placed")
     page.go_back()
-    expect(page.locator("#lines > tr")).to_have_count(0)
+    expect(page.locator("#lines > .line")).to_have_count(0)
     page.get_by_role("button", name="Place order").click()
     expect(page.locator("#problems")).to_have_text("Add at least one product.")
     assert len(orders_of(served, customer)) == 1
@@ -321,7 +321,7 @@ def test_of_two_browsers_one_gets_the_last_unit_and_the_other_is_told(
     there.keyboard.press("Control+Enter")
     expect(there.locator("#problems")).to_contain_text("LAST-1: 1 requested, 0 available")
     there.get_by_role("button", name="Remove the line").click()
-    expect(there.locator("#lines > tr")).to_have_count(0)
+    expect(there.locator("#lines > .line")).to_have_count(0)
     assert len(orders_of(served, customer)) == 1
 
 
@@ -386,13 +386,13 @@ def test_every_state_of_the_form_is_accessible(
     expect(page.locator("#problems")).to_be_visible()
     found["refused"] = complaints(page)
     page.reload()
-    expect(page.locator("#lines > tr")).to_have_count(1)
+    expect(page.locator("#lines > .line")).to_have_count(1)
     page.goto("/orders/new")
     expect(page.locator("#draft")).to_be_visible()
     found["a draft"] = complaints(page)
     page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_role("button", name="Go on with it").click()
-    expect(page.locator("#lines > tr")).to_have_count(1)
+    expect(page.locator("#lines > .line")).to_have_count(1)
     found["on the phone"] = complaints(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert {state: said for state, said in found.items() if said} == {}

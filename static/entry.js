@@ -17,8 +17,15 @@
     const text = $("input[name=quantity]", row).value.trim();
     return /^\d{1,7}$/.test(text) ? Number(text) : NaN;
   }
+  // Only what differs is written: a write to every line would lay out all of them again for each scan.
+  function say(element, text) {
+    if (element.textContent !== text) element.textContent = text;
+  }
+  function show(element, isShown) {
+    if (element.hidden === isShown) element.hidden = !isShown;
+  }
   function update() {
-    const rows = $$("#lines > tr");
+    const rows = $$("#lines > .line");
     let total = 0;
     let all = 0;
     let short = 0;
@@ -30,18 +37,18 @@
       total += subtotal;
       all += count || 0;
       short += isShort;
-      $("[data-subtotal]", row).textContent = brl(subtotal);
-      $("[data-short]", row).hidden = !isShort;
+      say($("[data-subtotal]", row), brl(subtotal));
+      show($("[data-short]", row), isShort);
       row.classList.toggle("is-short", isShort || isWrong);
       const input = $("input[name=quantity]", row);
       if (isWrong) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
     }
-    $("[data-total]").textContent = brl(total);
-    $("[data-line-count]").textContent = number.format(rows.length);
-    $("[data-piece-count]").textContent = number.format(all);
-    $("[data-short-note]").hidden = !short;
-    $("[data-empty]").hidden = rows.length > 0;
+    say($("[data-total]"), brl(total));
+    say($("[data-line-count]"), number.format(rows.length));
+    say($("[data-piece-count]"), number.format(all));
+    show($("[data-short-note]"), short > 0);
+    show($("[data-empty]"), rows.length === 0);
   }
 
   // --- comboboxes (WAI-ARIA: the field keeps the focus, the list is marked)
@@ -195,7 +202,7 @@
   }
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
-    const row = event.target.closest("#lines > tr");
+    const row = event.target.closest("#lines > .line");
     if (!button) return;
     if (row && button.matches("[data-remove]")) {
       event.preventDefault();
@@ -207,7 +214,7 @@
       (row.isConnected ? $("input[name=quantity]", row) : code()).focus();
     } else if (button.matches("[data-take-all]")) {
       event.preventDefault();
-      $$("#lines > tr").filter((each) => pieces(each) > Number(each.dataset.available)).forEach(takeAvailable);
+      $$("#lines > .line").filter((each) => pieces(each) > Number(each.dataset.available)).forEach(takeAvailable);
       $("#problems")?.remove();
       update();
       $("[data-place]").focus();
@@ -215,22 +222,27 @@
     keepDraft();
   });
   // The answer of a scan: a product that is there already gets one more, a new one waits for its quantity.
-  document.addEventListener("line:added", (event) => {
-    requestAnimationFrame(() => {
-      const [first, second] = $$(`#lines > tr[id="line-${event.detail.id}"]`);
-      if (!first) return;
-      const input = $("input[name=quantity]", first);
-      if (second) {
-        second.remove();
-        input.value = (pieces(first) || 0) + 1;
+  document.addEventListener("line:added", () => {
+    let row = null;
+    for (const arrived of $$("#arrived > .line")) {
+      row = $(`#lines > [id="${arrived.id}"]`);
+      if (row) {
+        const input = $("input[name=quantity]", row);
+        input.value = (pieces(row) || 0) + 1;
+        arrived.remove();
+      } else {
+        $("#lines").append(arrived);
+        row = arrived;
       }
-      update();
-      keepDraft();
-      first.scrollIntoView({ block: "nearest" });
-      if (awaited || code().value) return; // the hands are at the next scan
-      input.focus();
-      input.select();
-    });
+    }
+    if (!row) return;
+    update();
+    keepDraft();
+    row.scrollIntoView({ block: "nearest" });
+    if (awaited > 1 || code().value) return; // the hands are at the next scan
+    const input = $("input[name=quantity]", row);
+    input.focus();
+    input.select();
   });
   // "SKU;qty" lines pasted where codes are typed go the way of pasted lines.
   document.addEventListener("paste", (event) => {
