@@ -1,5 +1,6 @@
 """Limits on requests: by address and by account, on Redis and without it, and what the headers say."""
 
+import time
 from typing import Any
 
 import pytest
