@@ -41,6 +41,7 @@ class AccountInactive(Denied):
     """Deactivated while they were signing in."""
 
     code = "account_inactive"
+    status = 401  # as for every sign-in that is refused
 
 
 class WrongPassword(Invalid):

@@ -218,6 +218,7 @@ ARGUMENTS: Final[dict[str, list[Any]]] = {
     "imports:result": [1, "csv"],
     "orders:detail": [1],
     "orders:print": [1, "pick"],
+    "orders:print_many": ["pick"],
 }
 
 

@@ -262,7 +262,9 @@ def test_unpublished_events_are_found_in_their_order(filled: None, db: None) -> 
     sql, parameters = waiting.query.sql_with_params()
     plan = explain(sql % parameters)
     assert not plan.sorts
-    assert plan.steps[0].index in {"event_unpublished", "position"}, plan
+    first = plan.steps[0]
+    unique = _of_sqlite("core_event", first)
+    assert first.index in {"event_unpublished", "position", unique}, plan
 
 
 def test_every_type_of_event_is_of_one_kind_of_record() -> None:
