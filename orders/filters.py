@@ -1,7 +1,7 @@
 """Which orders a list shows: one FilterSet for the page and the API."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import django_filters
@@ -11,6 +11,7 @@ from accounts.roles import Permission
 from customers.models import Customer, CustomerWord
 from erp_site.core import clock, search, taxid
 from erp_site.core.filtering import FlagFilter, FromFilter, IdFilter, ToFilter
+from erp_site.core.pagination import of_short_span
 
 from .models import Order
 from .states import FINAL, OPEN, OrderStatus
@@ -18,6 +19,13 @@ from .states import FINAL, OPEN, OrderStatus
 _NUMBER: Final = re.compile(r"(?:PED-)?0*([1-9][0-9]{0,17})", re.IGNORECASE)
 
 
+#: The columns that a span of time is asked of, and the filters of its ends.
+_SPANS: Final = (
+    ("due_date", "due_from", "due_to"),
+    ("created_at", "created_from", "created_to"),
+)
+#: So many days' orders may be sorted.
+SHORT: Final = timedelta(days=62)
 #: True of every order, and says so to the index of due dates, which begins with the status.
 _ANY_STATUS: Final = Q(status__in=OrderStatus.values)
 #: So many customers' orders are looked for by customer; with more, most pages of orders have one of theirs.
@@ -40,6 +48,14 @@ class OrderFilter(django_filters.FilterSet):
     class Meta:
         model = Order
         fields: list[str] = []
+
+    def filter_queryset(self, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        found: QuerySet[Order] = super().filter_queryset(queryset)
+        wanted = self.form.cleaned_data
+        for column, first, last in _SPANS:
+            if wanted[first] and wanted[last] and wanted[last] - wanted[first] <= SHORT:
+                return of_short_span(found, column)
+        return found
 
     def filter_due_from(self, queryset: QuerySet[Order], name: str, value: date) -> QuerySet[Order]:
         """Due on this day or later."""

@@ -213,13 +213,15 @@ def latest_of_customer(customer_id: int) -> list[Order]:
 
 
 def reserving(product_id: int) -> dict[str, Any]:
-    """The orders that hold stock of a product, oldest first, with how many pieces; and how many orders more."""
+    """The oldest orders that hold stock of a product, with how many pieces, and whether there are more.
+
+    Not how many more: that would look at every order a bestseller was ever on.
+    """
     holding = OrderItem.objects.filter(
         product_id=product_id, order__status__in=sorted(HOLDS_STOCK), order__deleted_at=None
     )
     items = list(holding.select_related("order__customer").order_by("order_id")[: SHOWN_BESIDE + 1])
-    more = holding.count() - SHOWN_BESIDE if len(items) > SHOWN_BESIDE else 0
-    return {"items": items[:SHOWN_BESIDE], "more": more}
+    return {"items": items[:SHOWN_BESIDE], "more": len(items) > SHOWN_BESIDE}
 
 
 def of_customer(customer_id: int) -> dict[str, Any]:
