@@ -188,7 +188,7 @@ class TestRedis:
         limiter.hit("ip", "a")
         redis_server.hang()
         allowed = [limiter.hit("ip", "a").allowed for _ in range(4)]
-        waits = sum("rate_limit_without_redis" in each.getMessage() for each in caplog.records)
+        waits = sum("redis_left_alone" in each.getMessage() for each in caplog.records)
         assert (allowed, waits) == ([True, True, True, False], 1)
         redis_server.go_on()
         redis.breaker(redis_server.url)._retry_at = 0
