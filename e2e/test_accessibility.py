@@ -94,7 +94,7 @@ def records(
         found = api.get("/products", params={"sku": "AXE-1"}).json()["items"]
         product = found[0] if found else make_product("AXE-1", low_stock_threshold=20)
         if not found:
-            make_product("AXE-2")
+            make_product("AXE-2", name="Axe with a handle of ash, 80 cm, in a box of twelve")
             make_customer("Axe Foods")
             make_person("Axel", "viewer")
         customer = api.get("/customers", params={"search": "axe"}).json()["items"][0]
@@ -118,6 +118,7 @@ def test_every_page_is_accessible_with_what_opens_on_it(
         page.goto(path.format(**records))
         if act:
             act(page)
+            page.wait_for_load_state()  # of a form that came back, its styles
         found[f"{number}: {path}"] = complaints(page)
     assert {state: said for state, said in found.items() if said} == {}
 
@@ -129,6 +130,7 @@ def test_nothing_is_wider_than_a_phone_whatever_opens(page: Page, records: dict[
         page.goto(path.format(**records))
         if act:
             act(page)
+            page.wait_for_load_state()  # of a form that came back, its styles
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             wide.append(path)
         # What opens is on the screen as a whole from left to right.
