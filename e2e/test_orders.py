@@ -156,7 +156,7 @@ def test_the_list_by_keyboard_and_from_record_to_record(
     page.keyboard.press("[")
     page.wait_for_url(f"**/orders/{second['id']}")
     page.get_by_label("Where you are").get_by_role("link", name="Orders").click()
-    expect(page).to_have_url(re.compile(r"\?search=key\+walk$"))
+    page.wait_for_url("**/orders/?search=key+walk")
     expect(page.get_by_text(other["number"])).to_have_count(0)
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog", name="Keyboard")
@@ -314,6 +314,7 @@ def test_ctrl_k_leads_to_an_order_a_customer_a_product_and_a_page(
         page.keyboard.press("Enter")
         page.wait_for_url(f"**{address}")
     page.keyboard.press("Control+k")
+    expect(page.locator(".palette-field")).to_be_focused()
     page.keyboard.type("users")
     expect(page.locator(".palette-choices")).to_contain_text("Nothing fits “users”.")
 
