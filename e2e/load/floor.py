@@ -5,6 +5,7 @@ keys and balances of its own in their places, from as many processes as the prod
 between the two is what the product's Python and HTTP cost.
 """
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -167,6 +168,7 @@ class Replay:
         self,
         database_url: str,
         statements: Sequence[Statement],
+        actor: int,
         levels: dict[int, int],
         hot: int | None,
         delay: float,
@@ -174,7 +176,7 @@ class Replay:
         self.driver = Driver(database_url)
         mark = "%s" if self.driver.is_mysql else "?"
         self.statements = [(s.sql.replace("%s", mark), s.values, s.locks) for s in statements]
-        # SQLite's SELECT of the levels has no FOR UPDATE: the one that asks for the event counter is it.
+        self.actor = actor
         self.levels = levels
         self.products = list(levels)
         self.hot = hot
@@ -187,7 +189,9 @@ class Replay:
             chosen[0] = self.hot
         chosen.sort(key=self.levels.__getitem__)
         names: dict[str, Any] = {"key": uuid.uuid4().hex}
-        names["key_hash"] = names["key"] * 2
+        names["key_hash"] = hashlib.sha256(
+            f"{self.actor}|order.place|{names['key']}".encode()
+        ).hexdigest()
         for n, product in enumerate(chosen):
             names[f"product{n}"], names[f"level{n}"] = product, self.levels[product]
         for n in range(2):
@@ -275,7 +279,7 @@ class Floor:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(theirs, database_url, statements, shop.levels, hot, delay),
+                args=(theirs, database_url, statements, shop.actor, shop.levels, hot, delay),
                 daemon=True,
             )
             process.start()

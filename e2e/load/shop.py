@@ -42,7 +42,8 @@ if not Product.objects.exists():
         else:
             cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('orders_order', 1000003)")
 levels = dict(StockLevel.objects.values_list("product_id", "pk"))
-print("SHOP" + json.dumps({{"levels": levels, "customers": list(Customer.objects.values_list("pk", flat=True))}}))
+customers = list(Customer.objects.values_list("pk", flat=True))
+print("SHOP" + json.dumps({{"actor": actor.pk, "levels": levels, "customers": customers}}))
 """
 
 
@@ -84,6 +85,7 @@ class Shop:
         self.products: list[int] = []
         self.levels: dict[int, int] = {}
         self.customers: list[int] = []
+        self.actor = 0
 
     def stock_up(self) -> Self:
         import json  # noqa: PLC0415 -- beside its one use
@@ -95,6 +97,7 @@ class Shop:
         shop = json.loads(line[4:])
         self.levels = {int(product): level for product, level in shop["levels"].items()}
         self.products, self.customers = sorted(self.levels), shop["customers"]
+        self.actor = shop["actor"]
         return self
 
     def token(self) -> str:
