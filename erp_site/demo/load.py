@@ -653,8 +653,7 @@ TABLES: Final = (
     PRODUCTS, LEVELS, CUSTOMERS, PRODUCT_WORDS, CUSTOMER_WORDS, ORDERS, ITEMS, HISTORY, NOTES, MOVEMENTS, EVENTS,
     NOTICES,
 )  # fmt: skip
-#: An empty table and these two are what InnoDB's bulk loading asks for (MariaDB): it sorts each index once instead
-#: of finding a place for each row. Foreign keys are right by construction, and check_integrity sees the rest.
+#: Foreign keys are right by construction, and check_integrity sees the rest.
 _CHECKS: Final = "SET unique_checks = {0}, foreign_key_checks = {0}"
 
 
