@@ -178,9 +178,9 @@ def test_each_consumer_gets_a_delivery_of_each_event_it_wants():
     ]
 
 
-def follow(column: str, done: threading.Event) -> list[int]:
+def follow(column: str, done: threading.Event, seen: list[int] | None = None) -> list[int]:
     """A reader that asks, again and again, for what comes after the last `column` it has seen."""
-    seen: list[int] = []
+    seen = [] if seen is None else seen
     last = 0
     finishing = False
     while True:
@@ -197,19 +197,21 @@ def follow(column: str, done: threading.Event) -> list[int]:
 @committed
 def test_an_event_that_commits_late_with_a_low_id_is_not_lost():
     """The control reads by id and does lose it, where transactions run side by side."""
-    slow_has_its_id, fast_is_done, all_done = (threading.Event() for _ in range(3))
+    slow_has_its_id, all_done = threading.Event(), threading.Event()
+    seen_by_id: list[int] = []
 
     def slow() -> None:
         with transaction.atomic():
             record((1, 1))
             slow_has_its_id.set()
-            fast_is_done.wait(timeout=1)
-            time.sleep(0.3)
+            if SIDE_BY_SIDE:
+                wait_for(lambda: seen_by_id == [2])
+            else:
+                time.sleep(0.3)
 
     def fast() -> None:
         slow_has_its_id.wait(PATIENCE)
         record((2, 1))
-        fast_is_done.set()
 
     def publishing() -> None:
         while not all_done.is_set():
@@ -222,7 +224,7 @@ def test_an_event_that_commits_late_with_a_low_id_is_not_lost():
 
     by_position, by_id, *errors = in_parallel(
         lambda: follow("position", all_done),
-        lambda: follow("id", all_done),
+        lambda: follow("id", all_done, seen_by_id),
         slow,
         fast,
         publishing,
