@@ -1,16 +1,13 @@
 """Journeys through the front page, signing in, one's own account, and the API's reference."""
 
-import base64
-import hmac
 import re
-import struct
-import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from e2e.conftest import Served, Watch, watch_context
+from erp_site.testing import code_of
 
 pytestmark = pytest.mark.browser
 
@@ -37,14 +34,6 @@ OWN_PAGES = [
 PHONE = {"width": 360, "height": 740}
 
 type SignIn = Callable[..., None]
-
-
-def code_of(secret: str) -> str:
-    """What an authenticator app shows now (RFC 6238: SHA-1, 30 seconds, 6 digits)."""
-    key, counter = base64.b32decode(secret), int(time.time()) // 30
-    digest = hmac.digest(key, struct.pack(">Q", counter), "sha1")
-    number = struct.unpack_from(">I", digest, digest[-1] & 15)[0] & 0x7FFFFFFF
-    return f"{number % 1_000_000:06}"
 
 
 def test_in_by_keyboard_another_language_the_dark_theme_and_out(page: Page, served: Served) -> None:

@@ -6,6 +6,7 @@ Loaded by `-p erp_site.testing` (pyproject.toml), so every app's tests have thes
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from orders.models import Order
 
 PASSWORD: Final = "correct-horse-battery"
+TOTP_MARGIN: Final = 5  # seconds in which a code is surely checked after it was read
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,28 @@ def place(operator: "User", customer: "Customer") -> "Callable[..., Order]":
     place = make
     place.count = 0  # type: ignore[attr-defined]
     return make
+
+
+def second_factor(user: "User") -> str:
+    """The secret of the authenticator app this user has from now on."""
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret  # noqa: PLC0415
+
+    secret: str = generate_totp_secret()
+    TOTP.activate(user, secret)
+    return secret
+
+
+def code_of(secret: str) -> str:
+    """What the authenticator app shows. Near the end of its half minute it waits for the next, as people do."""
+    from allauth.mfa import app_settings  # noqa: PLC0415
+    from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value  # noqa: PLC0415
+
+    period = app_settings.TOTP_PERIOD
+    left = period - time.time() % period
+    if left < TOTP_MARGIN:
+        time.sleep(left)
+    code: str = format_hotp_value(hotp_value(secret, int(time.time()) // period))
+    return code
 
 
 def level_of(product: "Product") -> "StockLevel":

@@ -8,13 +8,6 @@ import jwt as pyjwt
 import pytest
 from allauth.account import signals as allauth_signals
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import (
-    TOTP,
-    format_hotp_value,
-    generate_totp_secret,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import signals as django_signals
 from django.contrib.sessions.models import Session
@@ -22,7 +15,7 @@ from django.dispatch import Signal
 from django.test import Client
 
 from accounts.models import User
-from erp_site.testing import PASSWORD, Answer, Api
+from erp_site.testing import PASSWORD, Answer, Api, code_of, second_factor
 
 pytestmark = pytest.mark.django_db
 type MakeUser = Callable[..., User]
@@ -53,16 +46,6 @@ def csrf(api: Api) -> dict[str, str]:
 def session_login(api: Api, email: str, password: str = PASSWORD) -> Answer:
     body = {"email": email, "password": password}
     return api.post("/auth/session/login", body, headers=csrf(api))
-
-
-def with_totp(user: User) -> str:
-    secret = generate_totp_secret()
-    TOTP.activate(user, secret)
-    return secret
-
-
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
 
 
 class TestTokens:
@@ -187,7 +170,7 @@ class TestTokens:
 
 class TestSecondFactor:
     def test_a_password_alone_gives_no_token(self, strict: Api, viewer: User) -> None:
-        with_totp(viewer)
+        second_factor(viewer)
         answer = login(strict, viewer.email)
         assert (answer.status, answer.code) == (401, "second_factor_required")
         assert (answer.body["flow"], answer.body["types"]) == ("mfa_authenticate", ["totp"])
@@ -201,14 +184,14 @@ class TestSecondFactor:
         assert strict.get("/auth/me").status == 401
 
     def test_the_code_finishes_the_sign_in(self, strict: Api, viewer: User) -> None:
-        secret = with_totp(viewer)
+        secret = second_factor(viewer)
         pending = login(strict, viewer.email).body["session_token"]
         answer = strict.post("/auth/jwt/mfa", {"session_token": pending, "code": code_of(secret)})
         assert (answer.status, answer.body["user"]["email"]) == (200, viewer.email)
         assert me(strict, answer.body["access_token"]).status == 200
 
     def test_a_recovery_code_finishes_it_too_but_once(self, strict: Api, viewer: User) -> None:
-        with_totp(viewer)
+        second_factor(viewer)
         authenticator = RecoveryCodes.activate(viewer)
         code = authenticator.get_unused_codes()[0]
         statuses = []
@@ -219,7 +202,7 @@ class TestSecondFactor:
         assert statuses == [200, 401]
 
     def test_a_wrong_code_is_401_and_may_be_tried_again(self, strict: Api, viewer: User) -> None:
-        secret = with_totp(viewer)
+        secret = second_factor(viewer)
         pending = login(strict, viewer.email).body["session_token"]
         wrong = strict.post("/auth/jwt/mfa", {"session_token": pending, "code": "000000"})
         assert (wrong.status, wrong.code) == (401, "invalid_code")
@@ -232,7 +215,7 @@ class TestSecondFactor:
         assert (answer.status, answer.code) == (401, "no_sign_in_pending")
 
     def test_the_cookie_way_asks_for_it_as_well(self, strict: Api, viewer: User) -> None:
-        secret = with_totp(viewer)
+        secret = second_factor(viewer)
         answer = session_login(strict, viewer.email)
         assert (answer.status, answer.code) == (401, "second_factor_required")
         assert "session_token" not in answer.body

@@ -10,10 +10,9 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 
 from accounts.models import User
-from accounts.tests.test_authentication import code_of
 from accounts.views import csrf_failure
 from erp_site.core.models import Event
-from erp_site.testing import PASSWORD, Api
+from erp_site.testing import PASSWORD, Api, code_of
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/accounts/login/"

@@ -6,13 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from allauth.mfa.totp.internal.auth import (
-    TOTP,
-    format_hotp_value,
-    generate_totp_secret,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import transaction
@@ -25,7 +18,7 @@ from catalog.models import Product
 from customers.models import Customer
 from erp_site.api import api as the_api
 from erp_site.core.models import Event
-from erp_site.testing import PASSWORD, Answer, Api
+from erp_site.testing import PASSWORD, Answer, Api, code_of, second_factor
 from orders.models import Order
 
 ADDRESSES: Final[dict[str, tuple[str, str]]] = {
@@ -66,12 +59,10 @@ class Shop:
     def waiting_for_code(self, way: str) -> tuple[dict[str, Any], str]:
         """The answer to a right password of somebody with a second factor, and the code it asks for."""
         user = self.make_user("viewer")
-        secret = generate_totp_secret()
-        TOTP.activate(user, secret)
+        secret = second_factor(user)
         body = {"email": user.email, "password": PASSWORD}
         answer = self.api.post(f"/auth/{way}/login", body)
-        code = format_hotp_value(hotp_value(secret, next(iter(yield_hotp_counters_from_time()))))
-        return answer.body, code
+        return answer.body, code_of(secret)
 
 
 Body = Callable[[Shop], dict[str, Any]]
