@@ -78,9 +78,15 @@ def present(order: Order, user: HasPermissions) -> dict[str, Any]:
 
 
 def whole(
-    order: Order, lines: Iterable[queries.OrderLine], user: HasPermissions, *, status: int = 200
+    order: Order,
+    user: HasPermissions,
+    *,
+    lines: Iterable[queries.OrderLine] | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    """The answer that OrderOut describes."""
+    """The answer that OrderOut describes. Lines never change, so they may be read after the order was let go."""
+    if lines is None:
+        lines = queries.lines_of(order.pk)
     items = [
         {
             **line._asdict(),
@@ -90,10 +96,6 @@ def whole(
         for line in lines
     ]
     return answer({**present(order, user), "items": items}, status=status)
-
-
-def whole_as_it_is(order_id: int, user: HasPermissions) -> HttpResponse:
-    return whole(queries.read_order(order_id), queries.lines_of(order_id), user)
 
 
 @router.get(
@@ -165,10 +167,10 @@ def place_order(
     )
     order = placement.order
     if placement.replayed:
-        response = whole(order, placement.lines, request.user)
+        response = whole(order, request.user, lines=placement.lines)
         response["Idempotent-Replayed"] = "true"
         return response
-    response = whole(order, placement.lines, request.user, status=201)
+    response = whole(order, request.user, lines=placement.lines, status=201)
     response["Location"] = f"{request.path}/{order.pk}"
     return response
 
@@ -203,7 +205,7 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
 @require(Permission.VIEW_ORDERS)
 def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """One order with its items; a deleted one too, with `deleted_at`."""
-    return whole_as_it_is(order_id, request.user)
+    return whole(queries.read_order(order_id), request.user)
 
 
 @router.patch(
@@ -222,14 +224,14 @@ def change_order_status(
 ) -> HttpResponse:
     """Take one step of the order's life. A state that does not lead there is 409 with `from`, `to` and `allowed`;
     a step this role may not take is 403. The optional key makes it happen once."""
-    services.change_status(
+    order = services.change_status(
         actor=request.user,
         order_id=order_id,
         to=OrderStatus(body.status),
         note=body.note or "",
         idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
     )
-    return whole_as_it_is(order_id, request.user)
+    return whole(order, request.user)
 
 
 @router.delete(
@@ -242,8 +244,8 @@ def change_order_status(
 @require(Permission.CANCEL_ORDER)
 def delete_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
-    services.delete_order(actor=request.user, order_id=order_id)
-    return whole_as_it_is(order_id, request.user)
+    order = services.delete_order(actor=request.user, order_id=order_id)
+    return whole(order, request.user)
 
 
 @router.get(

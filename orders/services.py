@@ -27,7 +27,7 @@ from erp_site.core.statements import Insert, Query
 from erp_site.core.transactions import retrying_atomic
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView, item_id
-from .queries import OrderLine, get_order, lines_of, read_order, require_order
+from .queries import OrderLine, lines_of, read_order, require_order
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
 
@@ -363,7 +363,7 @@ def change_status(
         if used is not None:
             if used != fingerprint:
                 raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
-            return get_order(order_id)
+            return read_order(order_id)
     if version is not None and version != order.version:
         current = {"status": order.status, "version": order.version}
         raise StaleVersion(_("The order was changed meanwhile."), current=current)
@@ -372,7 +372,7 @@ def change_status(
         raise Denied(_("Your role may not do this: %(action)s.") % {"action": transition.label})
     _move(order, to, transition, actor=actor, note=note, key_hash=key_hash, fingerprint=fingerprint)
     _save(order)
-    return get_order(order_id)
+    return read_order(order_id)
 
 
 @retrying_atomic
@@ -392,7 +392,7 @@ def delete_order(*, actor: "User", order_id: int, note: str = "") -> Order:
         order.deleted_at = clock.now()
         order_deleted.send(sender=Order, order=order, actor=actor)
         _save(order)
-    return get_order(order_id)
+    return read_order(order_id)
 
 
 def _locked(order_id: int) -> Order:
