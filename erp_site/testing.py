@@ -5,6 +5,7 @@ Loaded by `-p erp_site.testing` (pyproject.toml), so every app's tests have thes
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from customers.models import Customer
     from orders.models import Order
 
+#: What htmx says of itself when it asks for a part of the page.
+HTMX: Final = {"HX-Request": "true", "HX-Request-Type": "partial"}
 PASSWORD: Final = "correct-horse-battery"
 TOTP_MARGIN: Final = 5  # seconds in which a code is surely checked after it was read
 
@@ -173,6 +176,21 @@ def api_as(db: None) -> "Callable[[User | None], Api]":
 
 
 @pytest.fixture
+def desk_of(db: None) -> "Callable[[User], Client]":
+    """A browser of this person, in English."""
+    from django.test import Client  # noqa: PLC0415
+
+    def make(user: "User") -> Client:
+        user.language = "en"
+        user.save(update_fields=["language"])
+        client = Client()
+        client.force_login(user, backend="accounts.backends.RoleBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
 def api(api_as: "Callable[[User | None], Api]", admin: "User") -> Api:
     """The API as an administrator."""
     return api_as(admin)
@@ -256,6 +274,11 @@ def place(operator: "User", customer: "Customer") -> "Callable[..., Order]":
     place = make
     place.count = 0  # type: ignore[attr-defined]
     return make
+
+
+def text_of(response: Any) -> str:
+    """What a page says, without its tags, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def second_factor(user: "User") -> str:

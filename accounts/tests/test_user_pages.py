@@ -18,12 +18,8 @@ NEW = {"name": "Nina", "email": "nina@example.com", "role": "operator", "passwor
 
 
 @pytest.fixture
-def desk(manager: User) -> Client:
-    """A manager's browser, in English."""
-    User.objects.filter(pk=manager.pk).update(language="en")
-    client = Client()
-    client.force_login(manager, backend="accounts.backends.RoleBackend")
-    return client
+def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
+    return desk_of(manager)
 
 
 def names(response: Any) -> list[str]:

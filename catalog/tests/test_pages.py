@@ -14,34 +14,16 @@ from accounts.models import User
 from catalog.models import Product, StockMovement
 from catalog.services import adjust_stock, update_product
 from erp_site.core import gtin
-from erp_site.testing import level_of
+from erp_site.testing import HTMX, level_of, text_of
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 Make = Callable[..., Product]
-
-
-@pytest.fixture
-def desk_of() -> Callable[[User], Client]:
-    """A browser of this person, in English."""
-
-    def make(user: User) -> Client:
-        User.objects.filter(pk=user.pk).update(language="en")
-        client = Client()
-        client.force_login(user, backend="accounts.backends.RoleBackend")
-        return client
-
-    return make
 
 
 @pytest.fixture
 def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
     return desk_of(manager)
-
-
-def text_of(response: Any) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def skus(response: Any) -> list[str]:

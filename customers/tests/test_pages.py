@@ -14,10 +14,10 @@ from catalog.models import Product
 from customers.models import Customer
 from customers.services import update_customer
 from erp_site.core import taxid
+from erp_site.testing import HTMX, text_of
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 Make = Callable[..., Customer]
 NEW = {
     "name": "Padaria Três Irmãos Ltda",
@@ -29,25 +29,8 @@ NEW = {
 
 
 @pytest.fixture
-def desk_of() -> Callable[[User], Client]:
-    """A browser of this person, in English."""
-
-    def make(user: User) -> Client:
-        User.objects.filter(pk=user.pk).update(language="en")
-        client = Client()
-        client.force_login(user, backend="accounts.backends.RoleBackend")
-        return client
-
-    return make
-
-
-@pytest.fixture
 def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
     return desk_of(manager)
-
-
-def text_of(response: Any) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def names(response: Any) -> list[str]:

@@ -28,19 +28,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def desk_of() -> Callable[[User], Client]:
-    """A browser of this person, in English."""
-
-    def make(user: User) -> Client:
-        User.objects.filter(pk=user.pk).update(language="en")
-        client = Client()
-        client.force_login(user, backend="accounts.backends.RoleBackend")
-        return client
-
-    return make
-
-
-@pytest.fixture
 def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
     return desk_of(manager)
 

@@ -22,18 +22,6 @@ from orders.models import Order
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def as_user() -> Callable[[User], Client]:
-    def sign_in(user: User) -> Client:
-        user.language = "en"
-        user.save()
-        client = Client()
-        client.force_login(user, backend="accounts.backends.RoleBackend")
-        return client
-
-    return sign_in
-
-
 def content(response: Any) -> bytes:
     assert response.status_code == 200, response.content[:500]
     return b"".join(response.streaming_content)
@@ -46,11 +34,11 @@ def column(response: Any, name: str) -> list[object]:
 
 
 def test_products_as_the_list_shows_them(
-    as_user: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
+    desk_of: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
 ) -> None:
     make_product("A-1", price="1234.50", name="Café", gtin="7891000315507", on_hand=3)
     make_product("B-2", is_active=False)
-    response = as_user(viewer).get("/export/products.csv?is_active=true&sort=-name")
+    response = desk_of(viewer).get("/export/products.csv?is_active=true&sort=-name")
     header, row, end = content(response).decode("utf-8-sig").split("\r\n")
     assert header == (
         "SKU;GTIN;Name;Description;Price;On hand;Reserved;Available;Low stock threshold;Active;Created;Changed"
@@ -61,11 +49,11 @@ def test_products_as_the_list_shows_them(
 
 
 def test_the_sort_of_the_address_is_the_sort_of_the_file(
-    as_user: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
+    desk_of: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
 ) -> None:
     for sku, price in (("A", "2.00"), ("B", "3.00"), ("C", "2.00")):
         make_product(sku, price=price)
-    client = as_user(viewer)
+    client = desk_of(viewer)
     for query, order in (
         ("sort=-price", ["B", "C", "A"]),
         ("sort=price", ["A", "C", "B"]),
@@ -75,14 +63,14 @@ def test_the_sort_of_the_address_is_the_sort_of_the_file(
 
 
 def test_all_rows_come_in_order_across_chunks(
-    as_user: Callable[[User], Client],
+    desk_of: Callable[[User], Client],
     viewer: User,
     make_product: Callable[..., Product],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("erp_site.exporting.CHUNK", 2)
     skus = [make_product(f"S{number}", price=f"{number % 2 + 1}.00").sku for number in range(7)]
-    response = as_user(viewer).get("/export/products.csv?sort=price")
+    response = desk_of(viewer).get("/export/products.csv?sort=price")
     assert column(response, "SKU") == skus[::2] + skus[1::2]
 
 
@@ -92,7 +80,7 @@ def test_all_rows_come_in_order_across_chunks(
 )
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_chunk_takes_the_same_statements_for_one_and_three_rows(
-    as_user: Callable[[User], Client],
+    desk_of: Callable[[User], Client],
     make_product: Callable[..., Product],
     make_customer: Callable[..., Customer],
     make_user: Callable[..., User],
@@ -109,14 +97,14 @@ def test_a_chunk_takes_the_same_statements_for_one_and_three_rows(
         place((make_product(), 1))
         make_customer()
         make_user()
-    response = as_user(admin).get(f"/export/{name}.csv")
+    response = desk_of(admin).get(f"/export/{name}.csv")
     with CaptureQueriesContext(connection) as queries:
         assert content(response).count(b"\n") > count
     assert len(queries) == statements, [q["sql"][:90] for q in queries]
 
 
 def test_rows_are_read_a_chunk_at_a_time(
-    as_user: Callable[[User], Client],
+    desk_of: Callable[[User], Client],
     viewer: User,
     make_customer: Callable[..., Customer],
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +113,7 @@ def test_rows_are_read_a_chunk_at_a_time(
     monkeypatch.setattr(tabular, "CHUNK", 2)
     for _ in range(6):
         make_customer()
-    pieces = iter(as_user(viewer).get("/export/customers.csv").streaming_content)
+    pieces = iter(desk_of(viewer).get("/export/customers.csv").streaming_content)
     taken = []
     for _ in range(3):
         with CaptureQueriesContext(connection) as queries:
@@ -136,7 +124,7 @@ def test_rows_are_read_a_chunk_at_a_time(
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_who_may_not_see_tax_ids_gets_them_masked(
-    as_user: Callable[[User], Client],
+    desk_of: Callable[[User], Client],
     people: dict[Role, User],
     product: Product,
     place: Callable[..., Order],
@@ -146,7 +134,7 @@ def test_who_may_not_see_tax_ids_gets_them_masked(
     place((product, 1))
     whole, masked = customer.cpf_cnpj, f"***{customer.cpf_cnpj[3:7]}*******"
     for role, shown in ((Role.VIEWER, masked), (Role.OPERATOR, whole)):
-        client = as_user(people[role])
+        client = desk_of(people[role])
         for name in ("orders", "customers"):
             cells = column(client.get(f"/export/{name}.{kind}"), "CPF/CNPJ")
             assert [str(cell).translate(str.maketrans("", "", "./-")) for cell in cells] == [shown]
@@ -154,10 +142,10 @@ def test_who_may_not_see_tax_ids_gets_them_masked(
 
 @pytest.mark.parametrize("name", sorted(EXPORTS))
 def test_a_file_is_for_those_who_may_see_its_list(
-    as_user: Callable[[User], Client], people: dict[Role, User], name: str
+    desk_of: Callable[[User], Client], people: dict[Role, User], name: str
 ) -> None:
     allowed = {
-        role: as_user(user).get(f"/export/{name}.csv").status_code for role, user in people.items()
+        role: desk_of(user).get(f"/export/{name}.csv").status_code for role, user in people.items()
     }
     assert allowed == {
         role: 200 if user.has_perm(EXPORTS[name].permission) else 403
@@ -167,39 +155,39 @@ def test_a_file_is_for_those_who_may_see_its_list(
 
 
 def test_orders_that_were_selected(
-    as_user: Callable[[User], Client],
+    desk_of: Callable[[User], Client],
     viewer: User,
     product: Product,
     place: Callable[..., Order],
 ) -> None:
     first, _second, third = (place((product, 1)) for _ in range(3))
-    client = as_user(viewer)
+    client = desk_of(viewer)
     response = client.post("/export/orders.xlsx", {"ids": [first.pk, third.pk]})
     assert column(response, "Order") == [third.number, first.number]
     assert client.post("/export/orders.xlsx", {"ids": []}).status_code == 422
 
 
 def test_formulas_of_others_do_not_run_in_the_readers_spreadsheet(
-    as_user: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
+    desk_of: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
 ) -> None:
     make_product("=1+1", name='=HYPERLINK("http://evil.example")')
-    lines = content(as_user(viewer).get("/export/products.csv")).decode("utf-8-sig")
+    lines = content(desk_of(viewer).get("/export/products.csv")).decode("utf-8-sig")
     assert lines.split("\r\n")[1].startswith("'=1+1;;\"'=HYPERLINK(")
 
 
 def test_windows_1252_on_request(
-    as_user: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
+    desk_of: Callable[[User], Client], viewer: User, make_product: Callable[..., Product]
 ) -> None:
     make_product(name="Pão")
-    response = as_user(viewer).get("/export/products.csv?encoding=cp1252")
+    response = desk_of(viewer).get("/export/products.csv?encoding=cp1252")
     assert "Pão".encode("cp1252") in content(response)
     assert response["Content-Type"] == "text/csv; charset=windows-1252"
 
 
 def test_the_file_speaks_the_users_language_although_it_is_written_later(
-    as_user: Callable[[User], Client], viewer: User, product: Product
+    desk_of: Callable[[User], Client], viewer: User, product: Product
 ) -> None:
-    client = as_user(viewer)
+    client = desk_of(viewer)
     viewer.language = "pt-br"
     viewer.save()
     assert column(client.get("/export/products.csv"), "Ativo") == ["sim"]
@@ -207,11 +195,11 @@ def test_the_file_speaks_the_users_language_although_it_is_written_later(
 
 @pytest.mark.parametrize("path", ["nothing.csv", "orders.pdf"])
 def test_what_there_is_not_is_not_found(
-    as_user: Callable[[User], Client], viewer: User, path: str
+    desk_of: Callable[[User], Client], viewer: User, path: str
 ) -> None:
-    assert as_user(viewer).get(f"/export/{path}").status_code == 404
+    assert desk_of(viewer).get(f"/export/{path}").status_code == 404
 
 
-def test_a_wrong_filter_is_refused_by_name(as_user: Callable[[User], Client], viewer: User) -> None:
-    response = as_user(viewer).get("/export/orders.csv?created_from=yesterday")
+def test_a_wrong_filter_is_refused_by_name(desk_of: Callable[[User], Client], viewer: User) -> None:
+    response = desk_of(viewer).get("/export/orders.csv?created_from=yesterday")
     assert (response.status_code, b"created_from" in response.content) == (422, True)

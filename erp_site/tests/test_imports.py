@@ -21,29 +21,16 @@ from erp_site.core import clock, imports, tabular
 from erp_site.core.models import Event, ImportJob, ImportRow
 from erp_site.core.tabular import LARGEST_FILE, DecimalMark, read_table
 from erp_site.sheets import IMPORTS
-from erp_site.testing import level_of
+from erp_site.testing import HTMX, level_of
 from erp_site.tests.test_tabular import xlsx
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
 State = ImportJob.State
 
 
 @pytest.fixture
-def as_user() -> Callable[[User], Client]:
-    def sign_in(user: User) -> Client:
-        user.language = "en"
-        user.save()
-        client = Client()
-        client.force_login(user, backend="accounts.backends.RoleBackend")
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def desk(as_user: Callable[[User], Client], manager: User) -> Client:
-    return as_user(manager)
+def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
+    return desk_of(manager)
 
 
 def work() -> None:
@@ -488,24 +475,24 @@ class TestPages:
         assert Event.objects.filter(type="product.created").count() == 1
 
     def test_imports_are_their_owners(
-        self, desk: Client, as_user: Callable[[User], Client], admin: User
+        self, desk: Client, desk_of: Callable[[User], Client], admin: User
     ) -> None:
         job = checked(desk, "products", self.CONTENT)
-        other = as_user(admin)
+        other = desk_of(admin)
         assert other.get(f"/import/{job.pk}").status_code == 404
         assert other.post(f"/import/{job.pk}/apply").status_code == 404
         assert other.get(f"/import/{job.pk}/result.csv").status_code == 404
 
     def test_who_may_import_nothing_gets_403_everywhere(
         self,
-        as_user: Callable[[User], Client],
+        desk_of: Callable[[User], Client],
         desk: Client,
         people: dict[Role, User],
         manager: User,
     ) -> None:
         job = checked(desk, "products", self.CONTENT)
         for role in Role:
-            client = as_user(people[role])
+            client = desk_of(people[role])
             allowed = role in {Role.MANAGER, Role.ADMIN}
             assert client.get("/import/").status_code == (200 if allowed else 403)
             assert send(client, "products", self.CONTENT).status_code == (302 if allowed else 403)

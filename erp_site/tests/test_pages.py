@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -27,6 +26,7 @@ from erp_site.core.htmx import DomainErrorMiddleware
 from erp_site.core.problems import STATUS_CODES
 from erp_site.explanations import EXPLANATIONS
 from erp_site.templatetags import page
+from erp_site.testing import text_of
 
 ROOT = Path(settings.BASE_DIR)
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -39,10 +39,6 @@ OPEN_PAGES = [
     "/accounts/password/reset/",
     "/nothing-here",
 ]
-
-
-def text_of(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 @pytest.fixture
