@@ -167,6 +167,29 @@ def test_the_list_by_keyboard_and_from_record_to_record(
     expect(page).to_have_url(re.compile("/orders/new$"))
 
 
+def test_the_walk_goes_over_the_end_of_a_page_in_the_order_of_the_list(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Long Walkers"), make_product("WALK-1", on_hand=100)
+    orders = [place(customer, (product, 1)) for _ in range(27)]
+    page = desk("operator")
+    page.goto("/orders/?search=long+walk&sort=created_at")  # a page has 25 rows
+    page.get_by_role("link", name=orders[23]["number"]).click()
+    for order in orders[24:]:
+        expect(page.get_by_role("link", name="Next order")).to_be_visible()
+        page.keyboard.press("]")
+        page.wait_for_url(f"**/orders/{order['id']}")
+    expect(page.get_by_role("link", name="Next order")).to_have_count(0)
+    back = page.get_by_label("Where you are").get_by_role("link", name="Orders")
+    expect(back).to_have_attribute("href", re.compile("page=2"))
+    back.click()
+    page.get_by_role("link", name=orders[25]["number"]).click()
+    for order in (orders[24], orders[23]):
+        expect(page.get_by_role("link", name="Previous order")).to_be_visible()
+        page.keyboard.press("[")
+        page.wait_for_url(f"**/orders/{order['id']}")
+
+
 def test_enter_pressed_once_too_often_moves_no_order(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

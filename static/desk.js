@@ -12,6 +12,7 @@
     if (!bar) return;
     bar.classList.toggle("is-open", chosen > 0);
     $("[data-bulk-count]", bar).textContent = chosen;
+    $$("[data-bulk-words]", bar).forEach((words) => (words.hidden = (words.dataset.bulkWords === "one") !== (chosen === 1)));
     // Only the steps that one of the chosen orders can take.
     const states = new Set(boxes.filter((box) => box.checked).map((box) => box.closest("tr").dataset.status));
     $$("[data-from]", bar).forEach((button) => (button.hidden = !button.dataset.from.split(" ").some((from) => states.has(from))));
@@ -63,30 +64,53 @@
   });
   document.addEventListener("htmx:after:history:push", () => (isStep = isWord));
 
-  // --- from record to record, in the order of the list one came from
-  const WALK = "walk";
-  function keepWalk() {
-    const rows = $$("[data-row] .key a").map((link) => new URL(link.href).pathname);
-    if (!rows.length) return;
+  // --- from record to record, in the order of the list one came from and over the ends of its pages
+  const WALK = "walk"; // in this tab: {rows: [[path, page of the list], ...], prev: page before, next: page after}
+  const addressOf = (link, base) => link && new URL(link.getAttribute("href"), base).href;
+  const readPage = (root, list) => ({
+    rows: $$("[data-row] .key a", root).map((link) => [new URL(link.getAttribute("href"), list).pathname, list]),
+    prev: addressOf($(".pager [rel=prev]", root), list),
+    next: addressOf($(".pager [rel=next]", root), list),
+  });
+  function storeWalk(walk) {
     try {
-      sessionStorage.setItem(WALK, JSON.stringify({ list: location.href, rows }));
+      sessionStorage.setItem(WALK, JSON.stringify(walk));
     } catch {} // storage may be forbidden: then the walk follows the numbers
   }
-  function followWalk() {
+  function keepWalk() {
+    const page = readPage(document, location.href);
+    if (page.rows.length) storeWalk(page);
+  }
+  // The list may have moved on since: what it shows again is walked once.
+  async function reachOver(walk, rel) {
+    const list = walk[rel];
+    const response = await fetch(list);
+    const page = readPage(new DOMParser().parseFromString(await response.text(), "text/html"), list);
+    const known = new Set(walk.rows.map(([path]) => path));
+    const rows = page.rows.filter(([path]) => !known.has(path));
+    walk.rows = rel === "next" ? [...walk.rows, ...rows] : [...rows, ...walk.rows];
+    walk[rel] = page[rel];
+    storeWalk(walk);
+  }
+  async function followWalk() {
     const nav = $("[data-walk]");
     if (!nav) return;
     let walk = null;
     try {
       walk = JSON.parse(sessionStorage.getItem(WALK));
     } catch {}
-    const at = walk ? walk.rows.indexOf(location.pathname) : -1;
-    if (at < 0) return;
-    for (const [rel, path] of [["prev", walk.rows[at - 1]], ["next", walk.rows[at + 1]]]) {
+    const here = () => walk.rows.findIndex(([path]) => path === location.pathname);
+    if (!walk || here() < 0) return;
+    $("[data-walk-list]").href = walk.rows[here()][1];
+    for (const [rel, step] of [["prev", -1], ["next", 1]]) {
       const link = $(`[rel=${rel}]`, nav);
-      if (link && path) link.href = path;
-      else link?.remove();
+      link.removeAttribute("href");
+      link.hidden = true;
+      if (!walk.rows[here() + step] && walk[rel]) await reachOver(walk, rel).catch(() => {}); // no network, no further
+      const [path] = walk.rows[here() + step] ?? [];
+      if (path) link.href = path;
+      link.hidden = !path;
     }
-    $("[data-walk-list]").href = walk.list;
   }
 
   // --- keys
@@ -130,10 +154,13 @@
   });
 
   // --- after each swap, and when the page comes up
-  function ready() {
-    if (!$$("[data-row]")[row]?.matches(".is-here")) row = -1;
+  function syncForms() {
     syncSelection();
     syncFilters();
+  }
+  function ready() {
+    if (!$$("[data-row]")[row]?.matches(".is-here")) row = -1;
+    syncForms();
     keepWalk();
     followWalk();
     const refused = $("[popover][data-reopen]");
@@ -142,5 +169,7 @@
   }
   document.addEventListener("htmx:after:swap", ready);
   document.addEventListener("htmx:after:history:push", keepWalk);
-  addEventListener("pageshow", ready);
+  // What was ticked is ticked again after Back, by the browser, and only by now.
+  addEventListener("pageshow", (event) => (event.persisted ? ready() : syncForms()));
+  ready(); // before the first key is heard
 })();

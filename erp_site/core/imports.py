@@ -371,17 +371,17 @@ class Turn:
             cell = line.cells[column]
             if not as_text(cell):
                 if field.is_required:
-                    problems.append(_problem(field.label, "", _("Missing.")))
+                    problems.append(self._problem(field, "", _("Missing.")))
                 continue
             try:
                 values[field.name] = field.parse(cell, self.mark)
             except Unreadable as error:
-                problems.append(_problem(field.label, as_text(cell), str(error)))
+                problems.append(self._problem(field, as_text(cell), str(error)))
         first = self.first[self._key(line)]
         if first != line.number and not problems:
             message = _("The same as in row %(row)s.") % {"row": first}
             cell = line.cells[self.columns[self.kind.key]]
-            problems.append(_problem(self.kind.key.label, as_text(cell), message))
+            problems.append(self._problem(self.kind.key, as_text(cell), message))
         if problems:
             raise BadCells(problems)
         return values
@@ -396,8 +396,15 @@ class Turn:
         for each in named:
             field = fields.get(each["pointer"].removeprefix("/"))
             value = as_text(line.cells[self.columns[field]]) if field in self.columns else ""
-            problems.append(_problem(field.label if field else "", value, each["detail"]))
+            problems.append(self._problem(field, value, each["detail"]))
         return problems
+
+    def _problem(self, field: Field | None, value: str, message: str) -> dict[str, str]:
+        """What is wrong, under the heading that people see in their own file."""
+        heading: str | Promise = field.label if field else ""
+        if field in self.columns:
+            heading = self.job.header[self.columns[field]].strip() or heading
+        return _problem(heading, value, message)
 
     def _applied(self, kind: Kind, owner: Owner, values: dict[str, Any], line: Line) -> str:
         return _write_row(self, values, line)

@@ -95,7 +95,7 @@ class TestProducts:
         job = imported(desk, "products", content)
         assert counts(job) == (1, 1, 1, 1)
         assert problems(job) == [
-            (4, "SKU", "A SKU has letters without accents, digits and signs only.")
+            (4, "Código", "A SKU has letters without accents, digits and signs only.")
         ]
         coffee = Product.objects.get(sku="CAF-500")
         assert (coffee.name, coffee.price, coffee.description, coffee.version) == (
@@ -175,7 +175,7 @@ class TestProducts:
         response = desk.get(f"/import/{job.pk}/result.csv?only=errors")
         lines = b"".join(response.streaming_content).decode("utf-8-sig").split("\r\n")
         assert lines[0] == "SKU;Nome;Preço;Result;Error"
-        assert lines[2] == "P-66;Produto;um real;Not imported;Price: Not a number like 1.234,56."
+        assert lines[2] == "P-66;Produto;um real;Not imported;Preço: Not a number like 1.234,56."
         assert len(lines) == 32
 
     def test_an_exported_list_imports_as_it_is(
@@ -214,7 +214,7 @@ class TestCustomers:
         job = imported(desk, "customers", content)
         assert counts(job) == (1, 1, 0, 2)
         assert problems(job) == [
-            (4, "CPF/CNPJ", "Not a valid CPF or CNPJ."),
+            (4, "CNPJ", "Not a valid CPF or CNPJ."),
             (5, "E-mail", "A new customer needs this."),
         ]
         shop = Customer.objects.get(cpf_cnpj="11222333000181")
@@ -238,8 +238,8 @@ class TestStock:
         assert counts(job) == (0, 1, 1, 3)
         assert problems(job) == [
             (4, "", "There are 10 now, not 11."),
-            (5, "SKU or GTIN", "There is no product with this SKU or GTIN."),
-            (6, "SKU or GTIN", "The same as in row 2."),
+            (5, "SKU", "There is no product with this SKU or GTIN."),
+            (6, "SKU", "The same as in row 2."),
         ]
         assert [level_of(product).on_hand for product in (more, same, stale)] == [12, 10, 10]
         movement = StockMovement.objects.filter(level__product=more).latest("pk")
