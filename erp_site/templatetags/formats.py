@@ -7,7 +7,7 @@ import segno
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.translation import pgettext
+from django.utils.translation import get_language, pgettext
 
 from accounts.models import User
 from accounts.roles import Permission
@@ -49,6 +49,14 @@ def day(when: date | None) -> str:
     if when.year == clock.today().year:
         return date_format(when, pgettext("format of a day this year", "M j"))
     return date_format(when, pgettext("format of a day", "M j, Y"))
+
+
+@register.filter
+def long_day(when: date) -> str:
+    """A date in words: "26 de novembro de 2026" in Portuguese, "Nov. 26, 2026" in English."""
+    words = date_format(when, "DATE_FORMAT")
+    # Django writes Portuguese months with a capital, which Portuguese does not.
+    return words.lower() if get_language() == "pt-br" else words
 
 
 @register.filter

@@ -1,0 +1,41 @@
+"""How values are shown in either language."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.utils import translation
+
+from erp_site.core import clock
+from erp_site.templatetags.formats import day, long_day, moment, money, signed, whole
+
+THIS_YEAR = clock.today().year
+
+
+@pytest.mark.parametrize(
+    ("shown", "portuguese", "english"),
+    [
+        (lambda: money(Decimal("1234.5")), "R$\xa01.234,50", "R$\xa01,234.50"),
+        (lambda: money(None), "", ""),
+        (lambda: whole(1234), "1.234", "1,234"),
+        (lambda: signed(-1234), "−1.234", "−1,234"),  # noqa: RUF001 -- a true minus sign
+        (lambda: signed(12), "+12", "+12"),
+        (lambda: day(date(THIS_YEAR, 3, 9)), "09/03", "Mar 9"),
+        (lambda: day(date(2019, 3, 9)), "09/03/2019", "Mar 9, 2019"),
+        (lambda: long_day(date(2026, 11, 26)), "26 de novembro de 2026", "Nov. 26, 2026"),
+        (
+            lambda: moment(datetime(2019, 3, 9, 15, 30, tzinfo=UTC)),
+            "09/03/2019 12:30",
+            "Mar 9, 2019, 12:30",
+        ),
+    ],
+)
+def test_values_in_the_readers_language(
+    shown: Callable[[], str], portuguese: str, english: str
+) -> None:
+    answers = []
+    for language in ("pt-br", "en"):
+        with translation.override(language):
+            answers.append(shown())
+    assert answers == [portuguese, english]
