@@ -350,6 +350,11 @@
     placed = false;
     $("[data-place]").disabled = false;
     ready();
+    // Fast hands type before htmx listens (it starts in a task of its own): that is looked up too.
+    setTimeout(() => {
+      const field = document.activeElement;
+      if (field.matches("[data-combo]") && field.value && !fresh(field)) field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
     if (event.persisted || !form().matches("[data-blank]") || !draft()) return;
     const [{ type }] = performance.getEntriesByType("navigation");
     if (type === "navigate") $("#draft").hidden = false;
