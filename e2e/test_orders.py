@@ -167,6 +167,29 @@ def test_the_list_by_keyboard_and_from_record_to_record(
     expect(page).to_have_url(re.compile("/orders/new$"))
 
 
+def test_of_two_answers_close_together_the_newer_stays(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    product = make_product("CLOSE-1")
+    place(make_customer("First Words"), (product, 1))
+    second = place(make_customer("Second Words"), (product, 1))
+    page = desk("operator")
+    page.goto("/orders/")
+    # The next search leaves while the answer to the one before is being put in: it can no longer be held back.
+    page.evaluate(
+        """document.addEventListener("htmx:before:swap", function next(event) {
+          if (event.detail.ctx.target.id !== "results") return;
+          document.removeEventListener("htmx:before:swap", next);
+          document.querySelector("#q").value = "second words";
+          document.querySelector("#filters").requestSubmit();
+        })"""
+    )
+    page.locator("#q").fill("first words")
+    expect(page).to_have_url(re.compile(r"search=second\+words"))
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page.locator("[data-row]")).to_contain_text(second["number"])
+
+
 def test_the_walk_goes_over_the_end_of_a_page_in_the_order_of_the_list(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

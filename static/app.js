@@ -38,6 +38,13 @@
   });
   $$(".toast-line", toasts).forEach(retire);
 
+  // --- two answers close together: where the first has replaced what the second was to replace, htmx would drop
+  // the second, which is the newer. It goes where its place is now.
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.target?.id && !ctx.target.isConnected) ctx.target = document.getElementById(ctx.target.id) ?? ctx.target;
+  });
+
   // --- answers htmx does not swap in: say what happened, unless the server already did
   document.addEventListener("htmx:response:error", (event) => {
     const { response } = event.detail.ctx;
