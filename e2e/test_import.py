@@ -77,7 +77,7 @@ def test_2000_rows_with_30_bad_ones_are_mapped_checked_applied_and_accounted_for
     assert len(wrong) == 30
     assert wrong[1] == [
         "IMP-66", "Peça sem preço", "um real", "1", "Not imported",
-        "Price: Not a number like 1.234,56.",
+        "Valor (R$): Not a number like 1.234,56.",
     ]  # fmt: skip
     _, *every = rows_of(download(page, "All rows, CSV"))
     assert [sum(row[4] == said for row in every) for said in ("Created", "Not imported")] == [
