@@ -100,7 +100,7 @@ class Order(EventSource, SoftDelete):
 
     @property
     def is_late(self) -> bool:
-        return bool(self.due_date and self.due_date < clock.today() and self.status in OPEN)
+        return bool(self.due_date and self.status in OPEN and self.due_date < clock.today())
 
     def actions_for(self, user: HasPermissions) -> dict[OrderStatus, Transition]:
         """What this user may do with the order now."""

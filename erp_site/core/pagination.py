@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -81,8 +82,39 @@ def rows_of[M: models.Model](
     # By id alone: what the list filters by was asked a moment ago. What it fetches besides comes with the rows.
     rows = queryset.model._base_manager.filter(pk__in=ids)
     fetched = queryset._prefetch_related_lookups  # type: ignore[attr-defined]  # Django's own name for them
-    found = {row.pk: row for row in rows.prefetch_related(*fetched)}
+    found = {row.pk: row for row in rows}
+    fetch_related(list(found.values()), fetched)
     return [found[pk] for pk in ids if pk in found]
+
+
+def fetch_related(rows: Sequence[models.Model], lookups: Sequence[Any]) -> None:
+    """prefetch_related() of these rows: one statement for each lookup.
+
+    A plain foreign key is fetched by hand, since Django builds a tuple and compiles it for each row: a fifth of what
+    a list cost.
+    """
+    if not rows:
+        return
+    plain = _foreign_keys(type(rows[0]))
+    for lookup in lookups:
+        field = plain.get(lookup)
+        if field is None:
+            models.prefetch_related_objects(rows, lookup)
+            continue
+        keys = {getattr(row, field.attname) for row in rows} - {None}
+        there = field.related_model._base_manager.in_bulk(keys)
+        for row in rows:
+            field.set_cached_value(row, there.get(getattr(row, field.attname)))
+
+
+@functools.cache
+def _foreign_keys(model: type[models.Model]) -> "dict[str, models.ForeignKey[Any, Any]]":
+    """Its foreign keys that refer to a primary key, by name."""
+    return {
+        field.name: field
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey) and field.target_field.primary_key
+    }
 
 
 def _ids(

@@ -10,7 +10,7 @@ Everything else uses the ORM.
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
@@ -98,8 +98,21 @@ class Query:
         return sql, list(template), compiler, converters
 
 
+class RowCount(Query):
+    """How many rows `build` has, compiled once as a Query is. Slice it there: then it stops counting there."""
+
+    def __call__(self, *values: Any) -> Any:
+        return super().__call__(*values)[0][0]
+
+    def _compile(self, database: Any, count: int) -> tuple[str, list[Any], Any, Any]:
+        sql, template, compiler, _ = super()._compile(database, count)
+        return f"SELECT COUNT(*) FROM ({sql}) counted", template, compiler, None  # noqa: S608 -- the ORM's own SQL
+
+
 def _value(database: Any, value: Any) -> Any:
-    return _moment(database.vendor, value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return _moment(database.vendor, value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @functools.lru_cache(maxsize=256)

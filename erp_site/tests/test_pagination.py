@@ -13,6 +13,7 @@ from catalog.services import adjust_stock
 from customers.models import Customer
 from erp_site.api import api as the_api
 from erp_site.core import outbox
+from erp_site.core.pagination import fetch_related
 from erp_site.testing import Answer, Api
 from orders.models import Order
 from orders.services import add_note, change_status
@@ -137,3 +138,21 @@ def test_a_cursor_of_another_sort_or_list_is_refused(api: Api, ids: dict[str, in
     for path, sort in (("/products", "name"), ("/products", "-price"), ("/orders", "created_at")):
         answer = api.get(path, sort=sort, cursor=cursor)
         assert [it["code"] for it in answer.body["errors"]] == ["invalid_cursor"]
+
+
+def test_what_belongs_to_rows_is_fetched_as_django_prefetches_it(
+    place: Any, product: Product, operator: User, django_assert_num_queries: Any
+) -> None:
+    for _ in range(3):
+        place((product, 1))
+    Order.objects.filter(pk=Order.objects.latest("pk").pk).update(created_by=None)
+    rows = list(Order.objects.order_by("pk"))
+    with django_assert_num_queries(3):
+        fetch_related(rows, ["customer", "created_by", "items"])
+    with django_assert_num_queries(0):
+        fetched = [(row.customer, row.created_by, list(row.items.all())) for row in rows]
+    assert fetched == [
+        (row.customer, row.created_by, list(row.items.all()))
+        for row in Order.objects.order_by("pk")
+    ]
+    assert [author for _, author, _ in fetched] == [operator, operator, None]

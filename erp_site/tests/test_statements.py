@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from accounts.models import User
 from catalog.models import Product, StockLevel, StockMovement
 from customers.models import Customer
 from erp_site.core.models import Event
-from erp_site.core.statements import Assign, Insert, Query
+from erp_site.core.statements import Assign, Insert, Query, RowCount
 from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
 from orders.queries import get_order, lines_of, read_order
@@ -188,6 +188,17 @@ def test_a_query_compares_times(product: Product, either_way: Any) -> None:
     with either_way():
         assert later(product.created_at) == []
         assert later(product.created_at.replace(year=2020)) == [(product.pk,)]
+
+
+def test_rows_are_counted_up_to_where_the_queryset_ends(
+    place: Callable[..., Order], product: Product, either_way: Any
+) -> None:
+    for day in (1, 2, 3):
+        place((product, 1), due_date=date(2026, 11, day))
+    late = RowCount(lambda day: Order.objects.filter(due_date__lt=day).values_list("pk")[:2])
+    with either_way():
+        counted = [late(date(2026, 11, day)) for day in (1, 2, 3, 4)]
+    assert counted == [0, 1, 2, 2]
 
 
 def test_a_whole_order_is_read_as_the_orm_reads_it(
