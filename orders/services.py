@@ -197,9 +197,10 @@ def _place(
     )
     # The order first: a duplicate of the key waits here, before it holds any stock, and then replays.
     order.pk = _insert_order([[getattr(order, name) for name in _ORDER]])
-    # The INSERT holds the customer's row (foreign key) until the commit: a deletion or deactivation that was under
-    # way is visible now, one that comes later will see this order. Without this an order could outlive its customer.
-    _orderable_customer(customer_id)
+    # Without this lock an order could outlive its customer: a deletion or deactivation that was under way is visible
+    # now, one that comes later waits and will see this order. The INSERT's foreign key holds the row too, but not on
+    # every server: MySQL 9 lets go of it.
+    _orderable_customer(customer_id, read=_customer_held)
     changes = move_stock(
         actor=actor,
         kind=Kind.RESERVED,
@@ -228,9 +229,14 @@ _insert_items: Final = Insert(OrderItem, "order_id", *OrderLine._fields)
 _order_of_key: Final = Query(
     lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list("pk", "fingerprint")
 )
-_customer_to_order: Final = Query(
-    lambda pk: Customer.objects.filter(pk=pk).values_list("id", "name", "address", "is_active")
-)
+
+
+def _customer_of(pk: Any) -> Any:
+    return Customer.objects.filter(pk=pk).values_list("id", "name", "address", "is_active")
+
+
+_customer_to_order: Final = Query(_customer_of)
+_customer_held: Final = Query(_customer_of, shared=True)
 _products_to_order: Final = Query(
     lambda *product_ids: StockLevel.objects.filter(
         product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
@@ -290,8 +296,8 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
     return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
 
 
-def _orderable_customer(customer_id: int) -> Customer:
-    for row in _customer_to_order(customer_id):
+def _orderable_customer(customer_id: int, *, read: Query = _customer_to_order) -> Customer:
+    for row in read(customer_id):
         customer = Customer.from_db(None, ["id", "name", "address", "is_active"], row)
         if not customer.is_active:
             raise InactiveCustomer(

@@ -1,5 +1,6 @@
 """Clients in a closed loop, one process: each sends its next request when the answer to the last has come."""
 
+import itertools
 import json
 import random
 import selectors
@@ -9,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, Final
 
 type Requests = Iterator[bytes]
 
@@ -44,7 +45,8 @@ def request(method: str, path: str, token: str, body: Any = None, **headers: str
     """A request as it goes over the wire."""
     content = b"" if body is None else json.dumps(body).encode()
     lines = [
-        f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}",
+        f"{method} {path} HTTP/1.1", "Host: 127.0.0.1",
+        *([f"Authorization: Bearer {token}"] if token else []),
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]  # fmt: skip
     if content:
@@ -85,8 +87,27 @@ def orders(
         )
 
 
+def pages(paths: Sequence[str], cookie: str) -> Requests:
+    """Pages as a browser asks for them, one after the other."""
+    for path in itertools.cycle(paths):
+        yield request("GET", path, "", Cookie=cookie)
+
+
+def reads(paths: Sequence[str], token: str) -> Requests:
+    """Calls of the API that change nothing, one after the other."""
+    for path in itertools.cycle(paths):
+        yield request("GET", path, token)
+
+
+AHEAD: Final = 1000  # requests written down for each second, before the clock starts
+
+
 def run(port: int, clients: int, seconds: float, requests: Requests) -> Result:
-    """Load the port with `clients` connections for so long, in this process."""
+    """Load the port with `clients` connections for so long, in this process.
+
+    Most requests are made beforehand: the processors belong to what is measured.
+    """
+    requests = itertools.chain(list(itertools.islice(requests, int(AHEAD * seconds))), requests)
     result = Result()
     selector = selectors.DefaultSelector()
     began = time.perf_counter()

@@ -1,6 +1,6 @@
 """How close is placing an order to the statements it consists of? `make bench` asks, and writes docs/performance.md.
 
-    python -m e2e.load.placing [--rounds 5] [--seconds 4] [--out docs/performance.md] [mysql://...] [sqlite:///...]
+    python -m e2e.load.placing [--rounds 5] [--seconds 4] [--out docs] [--only sqlite]
 
 Every figure is a ratio of two things measured turn by turn in one run, so that a slow or busy machine slows
 both: quote the ratios, not the rates. Each database is empty at first and is made by the product itself.
@@ -10,6 +10,7 @@ import argparse
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,10 @@ from typing import Any, Final
 
 import psutil
 
-from e2e.load import client
+from e2e.load import client, relay
 from e2e.load.floor import Floor, Statement, capture, stock_first
 from e2e.load.shop import Shop, site_for
-from e2e.server import ROOT, MariaDB, Redis, Site
+from e2e.server import ROOT, MariaDB, Redis
 
 CLIENTS: Final = 8
 CROWD: Final = 64
@@ -54,6 +55,8 @@ class Engine:
 
     name: str
     rows: list[Row] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=dict)
+    capacity: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(
@@ -102,6 +105,8 @@ class Bench:
             f"An order of five lines: {len(statements)} statements between BEGIN and COMMIT."
         )
         self.place()  # everybody's caches
+        self.relays()
+        self.engine.stages = self.shop.stages()
         with self.floor(statements) as floor:
             self.against_the_floor(floor)
         self.replays()
@@ -193,6 +198,29 @@ class Bench:
         name = "one hot product, 0.5 ms more a statement: stock locked late / first"
         self.engine.add(name, values, *at_least(2), shown)
 
+    def relays(self) -> None:
+        """Relays in processes of their own, beside as many web processes as ever."""
+        relay.work_off(self.shop, self.url, 2)
+        ratios, late, shown, behind = [], [], "", ""
+        for _ in range(self.rounds):
+            rates = []
+            for number in (1, 2):
+                self.place()
+                rates.append(relay.work_off(self.shop, self.url, number))
+            ratios.append(rates[1] / rates[0])
+            shown = f"{rates[0]:.0f}/s with one, {rates[1]:.0f}/s with two"
+            with relay.relays(self.shop, 1), relay.Watch(self.url) as watch:
+                time.sleep(2)  # the process starts
+                watch.lags.clear()
+                placed = self.place()
+                late.append(watch.percentile(0.99))
+            behind = f"{2 * placed.statuses[201] / placed.seconds:.0f} events/s came in"
+        name = "one relay beside placing at full rate: lag p99, seconds"
+        self.engine.add(name, late, *at_most(2), behind)
+        if self.is_mysql:
+            name = "events a second, two relays / one"
+            self.engine.add(name, ratios, *at_least(1.6), shown)
+
     def memory(self) -> None:
         def largest() -> float:
             return max(worker.memory_info().rss for worker in self.shop.site.workers()) / 2**20
@@ -200,6 +228,25 @@ class Bench:
         before = largest()
         self.place()
         self.engine.add("memory of the largest worker, MiB", [before, largest()], *at_most(150))
+
+    def capacity(self) -> str:
+        """What these web processes answer in a second, each kind of request alone: a row of docs/capacity.md."""
+        shop = self.shop
+        ids = shop.orders(50)
+        token, cookie = shop.token(), shop.cookie()
+        reading = [
+            (client.reads, [f"/api/v1/orders/{pk}" for pk in ids], token),
+            (client.reads, ["/api/v1/orders?limit=25"], token),
+            (client.pages, [f"/orders/{pk}" for pk in ids], cookie),
+            (client.pages, ["/orders/"], cookie),
+        ]
+        results = [self.place()]
+        for make, paths, who in reading:
+            results.append(client.load(shop.site.port, CLIENTS, self.seconds, make, paths, who))
+        if any(set(result.statuses) - {200, 201} for result in results):
+            raise RuntimeError([result.statuses for result in results])
+        cells = [f"{result.rate:.0f}/s, {result.percentile(0.99):.0f} ms" for result in results]
+        return " | ".join(cells)
 
 
 @dataclass
@@ -253,7 +300,54 @@ def report(engines: Sequence[Engine], *, rounds: int, seconds: float) -> str:
         lines += ["| Figure | Median | Rounds | Goal | Met | |", "|---|---|---|---|---|---|"]
         lines += [row.line() for row in engine.rows]
         lines += ["", *(f"- {note}" for note in engine.notes)]
+        lines += ["", f"### Where the time of one order goes: {engine.name}", ""]
+        lines += ["One thread, no server around it, milliseconds.", ""]
+        lines += ["| Stage | Wall | Processor |", "|---|---|---|"]
+        lines += [
+            f"| {stage} | {wall:.2f} | {processor:.2f} |"
+            for stage, (wall, processor) in engine.stages.items()
+        ]
+        wall, processor = (sum(each) for each in zip(*engine.stages.values(), strict=True))
+        lines += [f"| **Together** | **{wall:.2f}** | **{processor:.2f}** |"]
     return "\n".join(lines) + "\n"
+
+
+CAPACITY: Final = """# Capacity
+
+Written by `make bench` ([performance](performance.md) has the ratios). What one machine answers with everything on
+it: web processes, database, Redis, and the {clients} clients that ask, each waiting for its answer. Each cell is one
+kind of request alone: answers a second, and what 99 of 100 were faster than.
+
+{machine}
+
+| | POST an order of five lines | GET an order | GET a list of 25 | the page of an order | the page of the list |
+|---|---|---|---|---|---|
+{rows}
+
+A desk of twenty people who each place an order a minute and open a page every five seconds asks for one order every
+three seconds and for four pages a second.
+
+## What to add next
+
+1. **Processor**: it is what runs out first. `WEB_WORKERS` is one for each core (SQLite always has one process).
+   Placing an order costs about as much in the database as in Python, so the first step is the database on a machine
+   of its own, the second is more web machines behind one address: they share nothing but MySQL and Redis.
+2. **Threads**: `WEB_THREADS` is 4 for each process. Each holds one database connection; about four connections for
+   each core of the database keep a product that everybody orders flat, more only wait for one another.
+3. **Relay**: `RELAY=thread` is enough until `erp_outbox_lag_seconds` in `/metrics` grows; then `RELAY=off` and
+   `manage.py relay_events` beside the web processes, two of them if need be.
+4. **Memory**: each web process needs about {memory:.0f} MiB. InnoDB's buffer pool should hold the indexes of orders,
+   items, movements and events: about 1 GB for a million orders.
+5. **Redis** holds rate limits, key hints and the stream: 256 MB are plenty, and losing it loses no order.
+6. **From SQLite to MySQL** when a second machine is wanted, or more than one web process: the embedded default takes
+   its orders one after the other.
+"""
+
+
+def capacity_page(engines: Sequence[Engine]) -> str:
+    memory = max(max(row.values) for engine in engines for row in engine.rows if "MiB" in row.name)
+    rows = "\n".join(row for engine in engines for row in engine.capacity)
+    return CAPACITY.format(clients=CLIENTS, machine="\n".join(machine()), rows=rows, memory=memory)
 
 
 @contextmanager
@@ -266,9 +360,17 @@ def database(folder: Path, wanted: str | None) -> Iterator[str]:
         yield server.url("erp_bench")
 
 
-def measured(site: Site, url: str, *, rounds: int, seconds: float) -> Engine:
-    with site:
-        return Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds).run()
+def measured(folder: Path, url: str, redis_url: str, *, rounds: int, seconds: float) -> Engine:
+    """Everything about one engine; then once more with one and with two web processes, for the page of capacity."""
+    with site_for(folder, url, redis_url) as site:
+        engine = Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds).run()
+    for workers in (1, 2) if redis_url else (1,):
+        with site_for(folder, url, redis_url, WEB_WORKERS=str(workers)) as site:
+            bench = Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds)
+            bench.place()
+            processes = f"{workers} web process{'es' if workers > 1 else ''}"
+            engine.capacity.append(f"| {engine.name}, {processes} | {bench.capacity()} |")
+    return engine
 
 
 def main() -> None:
@@ -277,7 +379,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--mysql", help="an empty database of a server on this machine")
     parser.add_argument("--only", choices=["mysql", "sqlite"])
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance.md")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="the folder")
     options = parser.parse_args()
     how = {"rounds": options.rounds, "seconds": options.seconds}
     engines = []
@@ -285,12 +387,13 @@ def main() -> None:
         folder = Path(name)
         if options.only != "sqlite":
             with database(folder, options.mysql) as url, Redis(folder) as redis:
-                engines.append(measured(site_for(folder / "mysql", url, redis.url), url, **how))
+                engines.append(measured(folder / "mysql", url, redis.url, **how))
         if options.only != "mysql":
             url = f"sqlite:///{folder}/bench.sqlite3"
-            engines.append(measured(site_for(folder / "sqlite", url, ""), url, **how))
-    options.out.write_text(report(engines, **how))
-    print(f"Written: {options.out}")
+            engines.append(measured(folder / "sqlite", url, "", **how))
+    (options.out / "performance.md").write_text(report(engines, **how))
+    (options.out / "capacity.md").write_text(capacity_page(engines))
+    print(f"Written: {options.out}/performance.md and capacity.md")
 
 
 if __name__ == "__main__":

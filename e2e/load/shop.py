@@ -1,6 +1,9 @@
 """A shop to be measured: its goods, its customers, and somebody who orders."""
 
+import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -9,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from e2e.server import ADMIN, PASSWORD, Site
+from e2e.server import ADMIN, PASSWORD, ROOT, Site
 
 PRODUCTS: Final = 2000
 CUSTOMERS: Final = 200
@@ -88,8 +91,6 @@ class Shop:
         self.actor = 0
 
     def stock_up(self) -> Self:
-        import json  # noqa: PLC0415 -- beside its one use
-
         done = self.site.manage("shell", "-v", "0", "-c", STOCK_UP)
         line = next((one for one in done.stdout.splitlines() if one.startswith("SHOP")), None)
         if line is None:
@@ -106,9 +107,45 @@ class Shop:
         answer = httpx.post(f"{self.site.url}/api/v1/auth/jwt/login", json=body, timeout=30)
         return str(answer.raise_for_status().json()["access_token"])
 
+    def cookie(self) -> str:
+        """A new session, as a browser sends it."""
+        with httpx.Client(base_url=self.site.url, timeout=30) as browser:
+            token = browser.get("/api/v1/auth/csrf").raise_for_status().json()["csrf_token"]
+            browser.post(
+                "/api/v1/auth/session/login",
+                json={"email": ADMIN, "password": PASSWORD},
+                headers={"X-CSRFToken": token},
+            ).raise_for_status()
+            return "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+
+    def orders(self, number: int) -> list[int]:
+        """Ids of the latest orders."""
+        answer = httpx.get(
+            f"{self.site.url}/api/v1/orders",
+            params={"limit": number},
+            headers={"Authorization": f"Bearer {self.token()}"},
+            timeout=30,
+        )
+        return [order["id"] for order in answer.raise_for_status().json()["items"]]
+
     def cost(self) -> Cost:
         database = processor_time(self.database) if self.database else 0.0
         return Cost(processor_time(self.site.process), database)
+
+    def stages(self) -> dict[str, list[float]]:
+        """Milliseconds of one order by stage, see e2e.load.stages."""
+        done = subprocess.run(
+            [sys.executable, "-m", "e2e.load.stages"],
+            cwd=ROOT,
+            env=os.environ | self.site.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        line = next((one for one in done.stdout.splitlines() if one.startswith("STAGES")), None)
+        if line is None:
+            raise RuntimeError(done.stdout + done.stderr)
+        return dict(json.loads(line[6:]))
 
     def integrity(self) -> str:
         """One line of figures from check_integrity.

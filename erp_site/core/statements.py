@@ -65,10 +65,14 @@ class Query:
 
     `build` answers a `values_list()` queryset of the Parameters it is given; calling the Query with values
     answers the rows, as tuples, converted as the ORM converts them.
+
+    With `shared`, nobody changes these rows until the transaction ends, while others may read and share them:
+    the ORM knows exclusive locks only. (SQLite's one writer needs none.)
     """
 
-    def __init__(self, build: "Callable[..., QuerySet[Any, Any]]") -> None:
+    def __init__(self, build: "Callable[..., QuerySet[Any, Any]]", *, shared: bool = False) -> None:
         self.build = build
+        self.shared = shared
         self._plans: dict[tuple[str, int], tuple[str, list[Any], Any, Any]] = {}
 
     def __call__(self, *values: Any) -> list[tuple[Any, ...]]:
@@ -94,6 +98,8 @@ class Query:
         queryset = self.build(*(Parameter(index) for index in range(count)))
         compiler = queryset.query.get_compiler(connection=database)
         sql, template = compiler.as_sql()
+        if self.shared and database.vendor == "mysql":
+            sql += " LOCK IN SHARE MODE"  # FOR SHARE, in words that MariaDB has too
         converters = compiler.get_converters([column[0] for column in compiler.select])
         return sql, list(template), compiler, converters
 

@@ -1,9 +1,10 @@
 """Orders under real threads and real transactions, each race beside the damage it does without its lock."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.db import connection
@@ -34,19 +35,22 @@ only_with_row_locks = pytest.mark.skipif(
 )
 
 
+LOCK: Final = re.compile(" FOR UPDATE| LOCK IN SHARE MODE")
+
+
 @contextmanager
 def meeting_after(
     *fragments: str, barrier: threading.Barrier, without_lock: bool = False
 ) -> Iterator[None]:
     """Everybody waits (half a second at most) after the SELECT that contains all `fragments`.
 
-    `without_lock` takes FOR UPDATE out of it: the control that shows what the lock is for.
+    `without_lock` takes the lock out of it: the control that shows what the lock is for.
     """
 
     def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         if not sql.startswith("SELECT") or not all(part in sql for part in fragments):
             return execute(sql, *rest)
-        result = execute(sql.replace(" FOR UPDATE", "") if without_lock else sql, *rest)
+        result = execute(LOCK.sub("", sql) if without_lock else sql, *rest)
         # Broken when the others wait for our lock, as they should.
         with suppress(threading.BrokenBarrierError):
             barrier.wait(timeout=0.5)
@@ -248,6 +252,39 @@ def test_an_order_and_the_deletion_of_its_customer_exclude_each_other(
         assert isinstance(placed, NotFound) != isinstance(deleted, CustomerInUse), (placed, deleted)
         if isinstance(placed, NotFound):
             assert not Order.objects.filter(customer=customer).exists()
+
+
+@only_with_row_locks
+def test_control_without_the_customer_lock_an_order_outlives_its_customer(
+    product: Product, customer: Customer, operator: User, admin: User
+) -> None:
+    if connection.mysql_is_mariadb or connection.mysql_version < (9,):
+        pytest.skip("the foreign key holds the customer's row as well")
+    seen, gone = threading.Event(), threading.Event()
+
+    def unlocked(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        result = execute(LOCK.sub("", sql), *rest)
+        if "SHARE MODE" in sql:
+            seen.set()
+            gone.wait(timeout=5)
+        return result
+
+    def place() -> Any:
+        with connection.execute_wrapper(unlocked):
+            return place_order(
+                actor=operator,
+                customer_id=customer.pk,
+                items=[NewItem(product.pk, 1)],
+                idempotency_key="a",
+            )
+
+    def delete() -> Any:
+        seen.wait(timeout=5)
+        delete_customer(actor=admin, customer_id=customer.pk)
+        gone.set()
+
+    in_parallel(place, delete)
+    assert Order.objects.filter(customer__deleted_at__isnull=False).count() == 1
 
 
 @only_with_row_locks  # elsewhere the deactivation waits for the whole order
