@@ -64,10 +64,10 @@ class OrderLine(NamedTuple):
 
 
 _COLUMNS: Final = [field.attname for field in Order._meta.concrete_fields]
-_order: Final = Query(
-    lambda pk: Order.all_objects.filter(pk=pk).values_list(
-        *_COLUMNS, "customer__name", "created_by__name"
-    )
+_WITH_NAMES: Final = (*_COLUMNS, "customer__name", "created_by__name")
+_order: Final = Query(lambda pk: Order.all_objects.filter(pk=pk).values_list(*_WITH_NAMES))
+_order_of_key: Final = Query(
+    lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list(*_WITH_NAMES)
 )
 _lines: Final = Query(
     lambda order_id: (
@@ -82,13 +82,25 @@ def read_order(order_id: int) -> Order:
     Raises:
         NotFound: there never was such an order.
     """
-    for *columns, customer, author in _order(order_id):
-        order = Order.from_db(None, _COLUMNS, columns)
-        order.customer = Customer.from_db(None, ["id", "name"], [order.customer_id, customer])
-        if order.created_by_id is not None:
-            order.created_by = User.from_db(None, ["id", "name"], [order.created_by_id, author])
-        return order
+    for row in _order(order_id):
+        return _from_row(row)
     raise NotFound(_("There is no such order."), order_id=order_id)
+
+
+def order_of_key(key_hash: str) -> Order | None:
+    """The order that this key has placed, read as `read_order` does."""
+    for row in _order_of_key(key_hash):
+        return _from_row(row)
+    return None
+
+
+def _from_row(row: Sequence[Any]) -> Order:
+    *columns, customer, author = row
+    order = Order.from_db(None, _COLUMNS, columns)
+    order.customer = Customer.from_db(None, ["id", "name"], [order.customer_id, customer])
+    if order.created_by_id is not None:
+        order.created_by = User.from_db(None, ["id", "name"], [order.created_by_id, author])
+    return order
 
 
 def lines_of(order_id: int) -> list[OrderLine]:

@@ -27,7 +27,7 @@ from erp_site.core.statements import Insert, Query
 from erp_site.core.transactions import retrying_atomic
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView, item_id
-from .queries import OrderLine, lines_of, read_order, require_order
+from .queries import OrderLine, lines_of, order_of_key, read_order, require_order
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
 
@@ -226,9 +226,6 @@ _ORDER: Final = (
 )  # fmt: skip
 _insert_order: Final = Insert(Order, *_ORDER)
 _insert_items: Final = Insert(OrderItem, "order_id", *OrderLine._fields)
-_order_of_key: Final = Query(
-    lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list("pk", "fingerprint")
-)
 
 
 def _customer_of(pk: Any) -> Any:
@@ -249,11 +246,12 @@ _products_to_order: Final = Query(
 
 def _replay(fingerprint: str, key_hash: str) -> Placement | None:
     """The order this key has placed, if any; refused when it was placed by another request."""
-    for order_id, placed_by in _order_of_key(key_hash):
-        if placed_by != fingerprint:
-            raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
-        return Placement(read_order(order_id), lines_of(order_id), replayed=True)
-    return None
+    order = order_of_key(key_hash)
+    if order is None:
+        return None
+    if order.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+    return Placement(order, lines_of(order.pk), replayed=True)
 
 
 def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:

@@ -1,5 +1,6 @@
 """`manage.py serve`: from an empty folder to a served site in one process and its forked workers."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ from erp_site.core.database import limit_silence
 if TYPE_CHECKING:
     from erp_site.core.bodies import Application
 
+M_MMAP_THRESHOLD = (
+    -3
+)  # malloc.h of glibc: blocks of this size and more are the system's again when they are freed
 WAIT_FOR_DATABASE = 60  # seconds; a database container needs about 20 for its first start
 WAIT_FOR_WORKERS = 30  # seconds until a worker answers; then the address is printed all the same
 WAIT_FOR_LOCK = 600  # seconds; another process may be migrating a large table
@@ -258,12 +262,23 @@ def server(on_answering: Callable[[], None]) -> Server:
     )
 
 
+def give_large_memory_back() -> None:
+    """Have glibc return what a sign-in took: Argon2 needs 19 MiB for each.
+
+    By itself it takes the first such block from the system, and once that was freed keeps all later ones, in each
+    thread. Another C library has no such habit, and no such switch.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1024 * 1024)
+
+
 def application_of_a_worker() -> "Application":
     """What a worker process runs: the site, and a watch on the parent that nothing else would stop it with."""
     # Ctrl-C reaches the whole group. The parent tells its workers then; told twice, one may hang until it is killed.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=stop_with_parent, name="stop-with-parent", daemon=True).start()
     limit_silence()
+    give_large_memory_back()
     from erp_site.wsgi import application  # noqa: PLC0415 -- importing it starts the relay, which belongs to a worker
 
     return application
