@@ -43,6 +43,7 @@ if not Product.objects.exists():
         if connection.vendor == "mysql":
             cursor.execute("ALTER TABLE orders_order AUTO_INCREMENT = 1000003")
         else:
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = 'orders_order'")
             cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('orders_order', 1000003)")
 levels = dict(StockLevel.objects.values_list("product_id", "pk"))
 customers = list(Customer.objects.values_list("pk", flat=True))
