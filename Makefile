@@ -63,7 +63,7 @@ faults: .venv/.dev .venv/.mysql ## Flood, kill and break the running product on 
 	@DATABASE_URL=$(or $(filter mysql:%,$(DATABASE)),$(TEST_MYSQL)) $(PY) -m pytest -m load e2e/faults $(ARGS)
 
 LISTS := mysql://root@127.0.0.1:3306/erp_lists
-bench: .venv/.dev .venv/.mysql ## Measure placing orders against its bare statements on both engines; writes docs/performance.md (10 minutes)
+bench: .venv/.dev .venv/.mysql ## Measure placing orders against its bare statements on both engines; writes docs/performance.md and docs/capacity.md (10 minutes)
 	@$(PY) -m e2e.load.placing $(ARGS)
 
 bench-lists: export RATE_LIMIT := off
