@@ -2,22 +2,23 @@
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import search
-from erp_site.core.filtering import FlagFilter
+from erp_site.core.filtering import FlagFilter, ListFilter
 
 from . import queries
 from .models import User, UserWord
 from .roles import Role
 
 
-class UserFilter(django_filters.FilterSet):
+class UserFilter(ListFilter):
     """Every filter of the list of users."""
 
-    search = django_filters.CharFilter(method="filter_search", max_length=200)
-    role = django_filters.ChoiceFilter(choices=Role.choices)
-    is_active = FlagFilter("is_active")
-    waiting = FlagFilter(method="filter_waiting")
+    search = django_filters.CharFilter(method="filter_search", max_length=200, label=_("Search"))
+    role = django_filters.ChoiceFilter(choices=Role.choices, label=_("Role"))
+    is_active = FlagFilter("is_active", label=_("Active"))
+    waiting = FlagFilter(method="filter_waiting", label=_("To approve"))
 
     class Meta:
         model = User

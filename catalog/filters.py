@@ -5,8 +5,9 @@ from typing import Final
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
-from erp_site.core.filtering import FlagFilter
+from erp_site.core.filtering import FlagFilter, ListFilter
 from erp_site.core.search import matching, prefixed
 
 from . import queries
@@ -15,20 +16,22 @@ from .models import Product, ProductWord, StockMovement
 MOST: Final = Decimal("99999999.99")
 
 
-class ProductFilter(django_filters.FilterSet):
+class ProductFilter(ListFilter):
     """Every filter of the list of products."""
 
-    search = django_filters.CharFilter(method="filter_search", max_length=200)
-    name = django_filters.CharFilter(method="filter_name", max_length=200)
-    sku = django_filters.CharFilter(method="filter_sku", max_length=64)
-    is_active = FlagFilter("is_active")
+    search = django_filters.CharFilter(method="filter_search", max_length=200, label=_("Search"))
+    name = django_filters.CharFilter(method="filter_name", max_length=200, label=_("Name"))
+    sku = django_filters.CharFilter(method="filter_sku", max_length=64, label="SKU")
+    is_active = FlagFilter("is_active", label=_("Sold"))
     price_min = django_filters.NumberFilter(
-        "price", "gte", min_value=0, max_value=MOST, decimal_places=2
+        "price", "gte", min_value=0, max_value=MOST, decimal_places=2, label=_("Price from")
     )
     price_max = django_filters.NumberFilter(
-        "price", "lte", min_value=0, max_value=MOST, decimal_places=2
+        "price", "lte", min_value=0, max_value=MOST, decimal_places=2, label=_("Price to")
     )
-    low_stock = FlagFilter(method="filter_low_stock")
+    low_stock = FlagFilter(method="filter_low_stock", label=_("Low stock"))
+
+    spans = (("price_min", "price_max"),)
 
     class Meta:
         model = Product
@@ -55,10 +58,10 @@ class ProductFilter(django_filters.FilterSet):
         return queries.low_stock(queryset, low=value)
 
 
-class MovementFilter(django_filters.FilterSet):
+class MovementFilter(ListFilter):
     """What a product's ledger shows."""
 
-    kind = django_filters.ChoiceFilter(choices=StockMovement.Kind.choices)
+    kind = django_filters.ChoiceFilter(choices=StockMovement.Kind.choices, label=_("Kind"))
 
     class Meta:
         model = StockMovement

@@ -3,27 +3,36 @@
 import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.roles import Permission
 from erp_site.core import taxid
 from erp_site.core.errors import Denied
-from erp_site.core.filtering import FlagFilter, FromFilter, ToFilter
+from erp_site.core.filtering import FlagFilter, FromFilter, ListFilter, ToFilter
 from erp_site.core.search import matching, prefixed
 
 from . import queries
 from .models import Customer, CustomerWord
 
 
-class CustomerFilter(django_filters.FilterSet):
+class CustomerFilter(ListFilter):
     """Every filter of the list of customers. Needs the request: who asks decides about tax ids."""
 
-    search = django_filters.CharFilter(method="filter_search", max_length=200)
-    name = django_filters.CharFilter(method="filter_name", max_length=200)
-    email = django_filters.CharFilter(method="filter_email", max_length=254)
-    cpf_cnpj = django_filters.CharFilter(method="filter_cpf_cnpj", max_length=32)
-    is_active = FlagFilter("is_active")
-    created_from = FromFilter("created_at")
-    created_to = ToFilter("created_at")
+    search = django_filters.CharFilter(
+        method="filter_search", max_length=200, label=gettext_lazy("Search")
+    )
+    name = django_filters.CharFilter(
+        method="filter_name", max_length=200, label=gettext_lazy("Name")
+    )
+    email = django_filters.CharFilter(
+        method="filter_email", max_length=254, label=gettext_lazy("E-mail")
+    )
+    cpf_cnpj = django_filters.CharFilter(method="filter_cpf_cnpj", max_length=32, label="CPF/CNPJ")
+    is_active = FlagFilter("is_active", label=gettext_lazy("Active"))
+    created_from = FromFilter("created_at", label=gettext_lazy("Customer since, from"))
+    created_to = ToFilter("created_at", label=gettext_lazy("Customer since, to"))
+
+    spans = (("created_from", "created_to"),)
 
     class Meta:
         model = Customer

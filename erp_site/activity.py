@@ -24,7 +24,7 @@ from accounts.roles import Permission, Role
 from catalog.models import LowStockNotice, Product, StockMovement
 from customers.models import Customer
 from erp_site.core.events import Aggregate, EventType, types_of
-from erp_site.core.filtering import FromFilter, IdFilter, ToFilter
+from erp_site.core.filtering import FromFilter, IdFilter, ListFilter, ToFilter
 from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
 from erp_site.core.models import Event
@@ -220,19 +220,24 @@ def events() -> QuerySet[Event]:
     return Event.objects.prefetch_related("actor")
 
 
-class EventFilter(django_filters.FilterSet):
+class EventFilter(ListFilter):
     """Every filter of the activity page."""
 
     type = django_filters.MultipleChoiceFilter(
-        choices=[(kind.value, label.label) for kind, label in KINDS.items()], distinct=False
+        choices=[(kind.value, label.label) for kind, label in KINDS.items()],
+        distinct=False,
+        label=gettext_lazy("What happened"),
     )
     aggregate = django_filters.ChoiceFilter(
-        choices=[(aggregate.value, label) for aggregate, label in AGGREGATES.items()]
+        choices=[(aggregate.value, label) for aggregate, label in AGGREGATES.items()],
+        label=gettext_lazy("About"),
     )
-    aggregate_id = IdFilter("aggregate_id")
-    actor_id = IdFilter("actor_id")
-    created_from = FromFilter("created_at")
-    created_to = ToFilter("created_at")
+    aggregate_id = IdFilter("aggregate_id", label=gettext_lazy("Record"))
+    actor_id = IdFilter("actor_id", label=gettext_lazy("Person"))
+    created_from = FromFilter("created_at", label=gettext_lazy("From"))
+    created_to = ToFilter("created_at", label=gettext_lazy("To"))
+
+    spans = (("created_from", "created_to"),)
 
     class Meta:
         model = Event

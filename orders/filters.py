@@ -6,11 +6,19 @@ from typing import Any, Final
 
 import django_filters
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Permission
 from customers.models import Customer, CustomerWord
 from erp_site.core import clock, search, taxid
-from erp_site.core.filtering import FlagFilter, FromFilter, IdFilter, ToFilter
+from erp_site.core.filtering import (
+    DayFilter,
+    FlagFilter,
+    FromFilter,
+    IdFilter,
+    ListFilter,
+    ToFilter,
+)
 from erp_site.core.pagination import of_short_span
 
 from .models import Order
@@ -32,18 +40,22 @@ _ANY_STATUS: Final = Q(status__in=OrderStatus.values)
 MOST_CUSTOMERS: Final = 500
 
 
-class OrderFilter(django_filters.FilterSet):
+class OrderFilter(ListFilter):
     """Every filter of the list of orders. Names are the contract's."""
 
-    status = django_filters.MultipleChoiceFilter(choices=OrderStatus.choices, distinct=False)
-    customer_id = IdFilter("customer_id")
-    created_from = FromFilter("created_at")
-    created_to = ToFilter("created_at")
-    due_from = django_filters.DateFilter(method="filter_due_from")
-    due_to = django_filters.DateFilter(method="filter_due_to")
-    late = FlagFilter(method="filter_late")
-    updated_since = FromFilter("updated_at")
-    search = django_filters.CharFilter(method="filter_search", max_length=200)
+    status = django_filters.MultipleChoiceFilter(
+        choices=OrderStatus.choices, distinct=False, label=_("Status")
+    )
+    customer_id = IdFilter("customer_id", label=_("Customer"))
+    created_from = FromFilter("created_at", label=_("Created from"))
+    created_to = ToFilter("created_at", label=_("Created to"))
+    due_from = DayFilter(method="filter_due_from", label=_("Due from"))
+    due_to = DayFilter(method="filter_due_to", label=_("Due to"))
+    late = FlagFilter(method="filter_late", label=_("Only late ones"))
+    updated_since = FromFilter("updated_at", label=_("Changed since"))
+    search = django_filters.CharFilter(method="filter_search", max_length=200, label=_("Search"))
+
+    spans = tuple((first, last) for _column, first, last in _SPANS)
 
     class Meta:
         model = Order

@@ -1,7 +1,7 @@
 """What the apps' FilterSets share: moments, word search, and one way to refuse a wrong value."""
 
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
@@ -44,6 +44,33 @@ class MomentField(forms.Field):
         )
 
 
+class ListFilter(django_filters.FilterSet):
+    """The filters of a list. Each has the label that people know it by."""
+
+    spans: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """The filters of the two ends of a span, the earlier one first."""
+
+    def makes_sense(self) -> bool:
+        """Is every value valid, and no span the wrong way round?
+
+        To a program such a span is an empty list; a person would take that for "there are none".
+        """
+        if not self.form.is_valid():
+            return False
+        wanted = dict(self.form.cleaned_data)
+        for first, last in self.spans:
+            start, end = wanted[first], wanted[last]
+            if start is None or end is None:
+                continue
+            # The end of a span of moments is the first that is not wanted.
+            if end < start or (end == start and isinstance(end, datetime)):
+                label = self.form.fields[first].label
+                self.form.add_error(
+                    last, _("The end comes before the beginning, “%(label)s”.") % {"label": label}
+                )
+        return not self.form.errors
+
+
 class FromFilter(django_filters.Filter):
     """From this moment or the beginning of this day, inclusive."""
 
@@ -60,6 +87,13 @@ class ToFilter(django_filters.Filter):
 
     def __init__(self, field_name: str, **kwargs: Any) -> None:
         super().__init__(field_name, lookup_expr="lt", end_of_day=True, **kwargs)
+
+
+class DayFilter(django_filters.DateFilter):
+    """A day, written in one way: an address means the same to readers of every language."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs, input_formats=["%Y-%m-%d"])
 
 
 class StrictBooleanField(forms.Field):

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import django_filters
 from django.db import models
 from django.db.models import Count, QuerySet, Sum
 from django.forms import Form
 from django.http import HttpRequest
 
+from .filtering import ListFilter
 from .pagination import COUNT_CAP, Split, rows_of
 
 PAGE_SIZE: Final = 25
@@ -68,7 +68,7 @@ class Listing[M: models.Model]:
 
 def listing[M: models.Model](
     request: HttpRequest,
-    filterset: type[django_filters.FilterSet],
+    filterset: type[ListFilter],
     queryset: QuerySet[M],
     *,
     sorts: Mapping[str, str],
@@ -83,7 +83,7 @@ def listing[M: models.Model](
     out of the filters, see `pagination.rows_of`.
     """
     bound = filterset(request.GET, queryset=queryset, request=request)
-    valid = bound.form.is_valid()
+    valid = bound.makes_sense()
     filtered = bound.qs if valid else queryset.none()
     sort = request.GET.get("sort", default)
     if sort.removeprefix("-") not in sorts:

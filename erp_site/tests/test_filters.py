@@ -1,0 +1,92 @@
+"""What a list says about filters that make no sense: in the reader's language, by the names on the page."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from accounts.filters import UserFilter
+from accounts.models import User
+from catalog.filters import MovementFilter, ProductFilter
+from catalog.models import Product
+from customers.filters import CustomerFilter
+from erp_site.activity import EventFilter
+from erp_site.core.filtering import ListFilter
+from erp_site.testing import HTMX
+from orders.filters import OrderFilter
+from orders.models import Order
+
+pytestmark = pytest.mark.django_db
+NO_DATE = "Use uma data (2026-11-23) ou um instante (2026-11-23T14:20:00Z)."
+
+
+def said(desk: Client, path: str) -> list[str]:
+    page = desk.get(path, headers=HTMX).content.decode()
+    return re.findall(r'<p class="note bad">(.*?)</p>', page)
+
+
+@pytest.fixture
+def desk(desk_of: Callable[[User], Client], admin: User) -> Client:
+    """A browser that reads Portuguese."""
+    client = desk_of(admin)
+    User.objects.filter(pk=admin.pk).update(language="pt-br")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/orders/?created_from=banana", [f"Criado de: {NO_DATE}"]),
+        ("/orders/?due_to=31/12/2026", ["Prazo até: Informe uma data válida."]),
+        ("/orders/?late=yes", ["Só os atrasados: Use true ou false."]),
+        ("/products/?price_min=x", ["Preço de: Informe um número."]),
+        ("/products/{product}?kind=x", ["Tipo: Faça uma escolha válida. x não é uma das escolhas disponíveis."]),
+        ("/customers/?created_to=banana", [f"Cliente desde, até: {NO_DATE}"]),
+        ("/users/?is_active=yes", ["Ativo: Use true ou false."]),
+        ("/activity?actor_id=x", ["Pessoa: Informe um número inteiro."]),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_said_with_the_label_of_its_field(
+    desk: Client, product: Product, path: str, expected: list[str]
+) -> None:
+    assert said(desk, path.format(product=product.pk)) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/orders/?created_from=2026-11-02&created_to=2026-11-01", ["Criado até", "Criado de"]),
+        ("/orders/?due_from=2026-11-02&due_to=2026-11-01", ["Prazo até", "Prazo de"]),
+        ("/products/?price_min=2&price_max=0", ["Preço até", "Preço de"]),
+        ("/customers/?created_from=2026-11-02&created_to=2026-11-01", ["Cliente desde, até", "Cliente desde, de"]),
+        ("/activity?created_from=2026-11-02&created_to=2026-11-01", ["Até", "De"]),
+    ],
+)  # fmt: skip
+def test_a_span_the_wrong_way_round_is_said(desk: Client, path: str, expected: list[str]) -> None:
+    last, first = expected
+    assert said(desk, path) == [f"{last}: O fim vem antes do começo, “{first}”."]
+
+
+@pytest.mark.parametrize(
+    "query", ["created_from={day}&created_to={day}", "due_from={day}&due_to={day}"]
+)
+def test_a_span_of_one_day_is_a_span(
+    desk: Client, product: Product, place: Callable[..., Order], query: str
+) -> None:
+    order = place((product, 1))
+    day = order.created_at.date()
+    Order.objects.filter(pk=order.pk).update(due_date=day)
+    path = f"/orders/?{query.format(day=day)}"
+    page = desk.get(path).content.decode()
+    assert (said(desk, path), order.number in page) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "filterset",
+    [OrderFilter, ProductFilter, MovementFilter, CustomerFilter, UserFilter, EventFilter],
+)
+def test_every_filter_has_a_label(filterset: type[ListFilter]) -> None:
+    # `label` itself makes one up, in English.
+    filters = filterset.base_filters.items()
+    assert [name for name, filter_ in filters if vars(filter_)["_label"] is None] == []
