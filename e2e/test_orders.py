@@ -326,6 +326,35 @@ def test_selected_orders_move_together_and_the_refused_one_says_why(
     expect(page.get_by_role("row", name=ready["number"])).to_contain_text("Cancelled")
 
 
+def test_a_question_opens_at_its_button_with_room_around_it_on_every_screen(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("Questions Ltd"), (make_product("ASK-1"), 1))
+    page = desk("manager")
+    found = {}
+    for size in ({"width": 1280, "height": 800}, PHONE):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        for path, opener, panel in (
+            ("/orders/{id}", "[popovertarget=cancel]", "#cancel"),
+            ("/orders/?search={number}", "[popovertarget=save-view]", "#save-view"),
+            ("/orders/?search={number}", "[popovertarget=bulk-cancel]", "#bulk-cancel"),
+            ("/orders/?search={number}", ".export > summary", ".export > .menu"),
+        ):
+            page.goto(path.format(**order))
+            if panel == "#bulk-cancel":
+                page.get_by_label(f"Select {order['number']}").check()
+            button = page.locator(opener)
+            button.click()
+            at, box = button.bounding_box(), page.locator(panel).bounding_box()
+            assert at is not None
+            assert box is not None
+            gap = max(box["y"] - at["y"] - at["height"], at["y"] - box["y"] - box["height"])
+            margins = (box["x"], size["width"] - box["x"] - box["width"], box["y"])
+            if gap > 24 or min(margins) < 8 or box["y"] + box["height"] > size["height"]:
+                found[f"{panel} at {size['width']}"] = (at, box)
+    assert found == {}
+
+
 def test_paper_shows_the_lines_and_the_number_and_nothing_around_them(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:
