@@ -82,6 +82,39 @@ def test_ctrl_k_leads_to_pages_products_customers_and_actions(
     expect(palette).to_be_hidden()
 
 
+def test_on_a_phone_the_palette_tells_of_a_product_below_its_name(
+    desk: Desk, make_product: Make
+) -> None:
+    make_product("BELOW-1", name="Belowname de arroz agulhinha tipo 1, pacote com 5 kg")
+    page = desk()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    page.get_by_role("banner").get_by_role("link", name="Order, customer, product").click()
+    page.keyboard.type("belowname")
+    choice = page.get_by_role("option", name="Belowname")
+    name, hint = choice.locator(".grow").bounding_box(), choice.locator(".hint").bounding_box()
+    assert name is not None
+    assert hint is not None
+    assert (hint["x"], hint["y"] >= name["y"] + name["height"]) == (name["x"], True)
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_the_top_of_the_narrowest_phones_has_room_for_all_of_it(desk: Desk, width: int) -> None:
+    page = desk()
+    page.set_viewport_size({"width": width, "height": 640})
+    page.goto("/orders/new")
+    top = page.locator(".top")
+    parts = [top.get_by_role("button").first, top.locator(".brand"), top.locator(".go-to .icon")]
+    parts += top.locator(".end").get_by_role("button").all()
+    ends = []
+    for part in parts:
+        box = part.bounding_box()
+        assert box is not None
+        ends += [box["x"], box["x"] + box["width"]]
+    assert ends == sorted(ends)
+    assert ends[-1] <= width
+
+
 def test_the_help_sheet_lists_the_keys_of_this_page_and_turns_them_off(desk: Desk) -> None:
     page = desk()
     page.goto("/products/")

@@ -47,8 +47,8 @@
   palette.addEventListener("keydown", (event) => {
     const all = choices();
     const at = all.indexOf(chosen());
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
-    if (to !== undefined && all.length && !(event.key === "Home" || event.key === "End") ) {
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
+    if (to !== undefined && all.length) {
       event.preventDefault();
       choose(all[(to + all.length) % all.length]);
     } else if (event.key === "Enter") {
