@@ -295,6 +295,26 @@ def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(
     assert lines(page) == [("STAY-1", "3"), ("STAY-2", "4")]
 
 
+def test_a_past_order_shows_its_total_clear_of_its_button(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer = make_customer("Past Total")
+    past = place(customer, (make_product("TOTAL-1", price="9999.99", on_hand=99), 90))
+    page = desk("operator")
+    page.goto(f"/orders/new?customer={customer['id']}")
+    line = page.get_by_role("listitem").filter(has_text=past["number"])
+    total = line.locator(".num").evaluate(
+        """cell => {
+          const words = document.createRange();
+          words.selectNodeContents(cell);
+          return words.getBoundingClientRect().right;
+        }"""
+    )
+    button = line.get_by_role("button", name="Repeat").bounding_box()
+    assert button is not None
+    assert total < button["x"]
+
+
 def test_the_end_of_the_session_loses_no_line(
     desk: Desk, make_product: Make, make_customer: Make, served: Served, watch: Watch, staff: dict[str, str]
 ) -> None:  # fmt: skip
