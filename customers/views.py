@@ -133,7 +133,9 @@ def customer_edit(request: SignedIn, customer_id: int) -> HttpResponse:
 @require(Permission.CHANGE_CUSTOMERS)
 def tax_id_check(request: SignedIn) -> HttpResponse:
     """What the CPF or CNPJ typed so far is: too short to say, wrong, taken, or right."""
-    tax_id = taxid.normalise(request.POST.get("cpf_cnpj", ""))[:32]
+    # Where the form is a part of another, its field has a prefix.
+    name = next((name for name in request.POST if name.endswith("cpf_cnpj")), "cpf_cnpj")
+    tax_id = taxid.normalise(request.POST.get(name, ""))[:32]
     context: dict[str, Any] = {"length": len(tax_id)}
     if len(tax_id) not in {CPF, CNPJ}:
         context["state"] = "" if not tax_id else "short" if len(tax_id) < CNPJ else "wrong"
@@ -142,14 +144,14 @@ def tax_id_check(request: SignedIn) -> HttpResponse:
         context["state"] = "short" if len(tax_id) == CPF else "wrong"
     else:
         holder = queries.with_tax_id(tax_id)
-        is_own = holder is not None and str(holder.pk) == request.POST.get("customer", "")
+        is_own = holder is not None and str(holder.pk) == request.GET.get("customer", "")
         context |= {
             "state": "taken" if holder and not is_own else "right",
             "holder": holder,
             "kind": "CPF" if len(tax_id) == CPF else "CNPJ",
             "formatted": taxid.formatted(tax_id),
         }
-    return render(request, "customers/customer_form.html#check", context)
+    return render(request, "customers/_tax_id.html#check", context)
 
 
 @require_POST
