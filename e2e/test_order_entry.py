@@ -318,6 +318,24 @@ def test_a_past_order_shows_its_total_clear_of_its_button(
     assert total < button["x"]
 
 
+def test_a_long_address_leaves_the_button_beside_it_its_width(
+    desk: Desk, make_customer: Make
+) -> None:
+    address = "Rua Bernardino de Campos, 1317 - Centro, Ribeirão Preto/SP, 14015-130"
+    customer = make_customer("Long Address", address=address)
+    page = desk("operator")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/orders/new?customer={customer['id']}")
+    padding = page.get_by_role("button", name="Change").evaluate(
+        """button => {
+          const words = document.createRange();
+          words.selectNodeContents(button);
+          return button.clientWidth - words.getBoundingClientRect().width;
+        }"""
+    )
+    assert padding >= 16
+
+
 def test_the_end_of_the_session_loses_no_line(
     desk: Desk, make_product: Make, make_customer: Make, served: Served, watch: Watch, staff: dict[str, str]
 ) -> None:  # fmt: skip
