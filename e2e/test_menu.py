@@ -170,7 +170,14 @@ def test_without_a_network_the_page_stays_and_says_so(desk: Desk, watch: Watch) 
     page.context.set_offline(True)
     expect(page.get_by_text("You are offline.")).to_be_visible()
     page.get_by_label("Search products").fill("anything")
-    expect(page.locator(".toast-line")).to_contain_text("No connection to the server.")
+    toast = page.locator(".toast-line")
+    expect(toast).to_contain_text("No connection to the server.")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        told, band = toast.bounding_box(), page.locator("#offline").bounding_box()
+        assert told is not None
+        assert band is not None
+        assert told["y"] + told["height"] <= band["y"]
     expect(page.get_by_label("Search products")).to_have_value("anything")
     page.context.set_offline(False)
     expect(page.get_by_text("You are offline.")).to_be_hidden()
