@@ -12,6 +12,7 @@ from catalog.filters import MovementFilter, ProductFilter
 from catalog.models import Product
 from customers.filters import CustomerFilter
 from erp_site.activity import EventFilter
+from erp_site.core import clock
 from erp_site.core.filtering import ListFilter
 from erp_site.testing import HTMX
 from orders.filters import OrderFilter
@@ -75,7 +76,7 @@ def test_a_span_of_one_day_is_a_span(
     desk: Client, product: Product, place: Callable[..., Order], query: str
 ) -> None:
     order = place((product, 1))
-    day = order.created_at.date()
+    day = clock.today()
     Order.objects.filter(pk=order.pk).update(due_date=day)
     path = f"/orders/?{query.format(day=day)}"
     page = desk.get(path).content.decode()
