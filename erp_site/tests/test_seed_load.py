@@ -1,12 +1,14 @@
 """Data in bulk: as true as if the services had written it, the same for the same seed, and never over anything."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.db.models import Max, Min
 
 from catalog.models import Product, StockMovement
@@ -104,3 +106,35 @@ def test_it_says_what_is_too_little(wanted: dict[str, int]) -> None:
     with pytest.raises(CommandError, match=r"at least"):
         call_command("seed_load", verbosity=0, **wanted)
     assert Order.all_objects.count() == 0
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it takes no files")
+@pytest.mark.django_db(transaction=True)
+class TestFiles:
+    """Sent as files, on two connections side by side."""
+
+    @pytest.fixture(autouse=True)
+    def _files(self) -> Iterator[None]:
+        load.accept_files()
+        if not load._takes_files():
+            pytest.skip("this server takes no files")
+        yield
+        connection.settings_dict["OPTIONS"].pop("local_infile")
+        connection.close()
+
+    def test_it_keeps_every_rule_too(self) -> None:
+        load.fill(400, products=60, seed=7)
+        assert integrity.inspect().breaches == {}
+        assert Event.objects.count() > 800
+
+    def test_what_fails_leaves_nothing_on_either_connection(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: load.Load) -> None:
+            raise RuntimeError("no more")
+
+        monkeypatch.setattr(load.Load, "close", fail)
+        monkeypatch.setattr(load, "BATCH", 500)
+        with pytest.raises(RuntimeError, match="no more"):
+            load.fill(400, products=60, seed=7)
+        assert (Order.all_objects.count(), Event.objects.count()) == (0, 0)
