@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
+import uuid_utils
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -57,6 +58,12 @@ class NoteForm(forms.Form):
         label=_("Note"),
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
+    )
+    idempotency_key = forms.RegexField(
+        r"^[\x20-\x7e]{1,255}$",
+        required=False,
+        widget=forms.HiddenInput,
+        initial=lambda: uuid_utils.uuid7().hex,
     )
 
 

@@ -202,6 +202,7 @@ class OrderNote(AppendOnly):
     )
     request_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
+    key_hash = models.CharField(max_length=64, null=True, unique=True)
 
     class Meta:
         indexes = [models.Index(fields=["order", "id"], name="order_note_by_order")]

@@ -1,5 +1,6 @@
 """What can be done to orders: place, price, move on, delete, annotate. The only writers of an order's status."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 PLACE: Final = "order.place"
 CHANGE_STATUS: Final = "order.status"
+ADD_NOTE: Final = "order.note"
 MOST_ITEMS: Final = 200
 LARGEST_QUANTITY: Final = 1_000_000
 #: order.placed and stock.reserved: the order is inserted with its event counter already there.
@@ -471,8 +473,12 @@ def _save(order: Order) -> None:
 
 
 @retrying_atomic
-def add_note(*, actor: "User", order_id: int, text: str) -> OrderNote:
+def add_note(
+    *, actor: "User", order_id: int, text: str, idempotency_key: str | None = None
+) -> OrderNote:
     """Write something on an order, for everybody who reads it.
+
+    With a key the same words are written once; others, from a form that somebody went back to, are another note.
 
     Raises:
         Denied, NotFound.
@@ -480,12 +486,19 @@ def add_note(*, actor: "User", order_id: int, text: str) -> OrderNote:
     if not actor.has_perm(Permission.ADD_ORDER_NOTE):
         raise Denied(_("Your role may not add notes."))
     require_order(order_id)
+    key_hash = None
+    if idempotency_key:
+        key = json.dumps([idempotency_key, order_id, text])
+        key_hash = idempotency.key_hash(actor.pk, ADD_NOTE, key)
+        if written := OrderNote.objects.filter(key_hash=key_hash).first():
+            return written
     return OrderNote.objects.create(
         order_id=order_id,
         text=text,
         actor=actor,
         request_id=request_id.current(),
         created_at=clock.now(),
+        key_hash=key_hash,
     )
 
 

@@ -1,5 +1,6 @@
 """The orders' pages as a browser without JavaScript sees them, and the fragments htmx asks for."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -438,6 +439,23 @@ def test_orders_lead_to_those_before_and_after(
         (third.pk, first.pk),
         (None, second.pk),
     ]
+
+
+def test_a_note_sent_twice_is_written_once_and_other_words_are_another(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    page = text(desk.get(f"/orders/{order.pk}"))
+    key = re.search(r'name="idempotency_key" value="([^"]+)"', page)
+    assert key is not None
+    for words in ("Back door", "Back door", "Back door, after three"):
+        body = {"text": words, "idempotency_key": key[1]}
+        assert desk.post(f"/orders/{order.pk}/notes", body).status_code == 302
+    assert list(order.note_rows.order_by("pk").values_list("text", flat=True)) == [
+        "Back door",
+        "Back door, after three",
+    ]
+    assert key[1] not in text(desk.get(f"/orders/{order.pk}"))
 
 
 def test_a_note_is_added_and_an_empty_one_refused(

@@ -16,11 +16,12 @@ from customers.models import Customer
 from customers.services import CustomerInUse, delete_customer, update_customer
 from erp_site.core.errors import NotFound
 from erp_site.testing import in_parallel, level_of
-from orders.models import Order, OrderHistory, OrderItem
+from orders.models import Order, OrderHistory, OrderItem, OrderNote
 from orders.services import (
     IllegalTransition,
     InactiveCustomer,
     NewItem,
+    add_note,
     change_status,
     delete_order,
     place_order,
@@ -252,6 +253,20 @@ def test_an_order_and_the_deletion_of_its_customer_exclude_each_other(
         assert isinstance(placed, NotFound) != isinstance(deleted, CustomerInUse), (placed, deleted)
         if isinstance(placed, NotFound):
             assert not Order.objects.filter(customer=customer).exists()
+
+
+def test_a_note_sent_twice_at_once_is_written_once(
+    product: Product, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 1))
+
+    def note() -> OrderNote:
+        return add_note(
+            actor=operator, order_id=order.pk, text="Back door", idempotency_key="form-1"
+        )
+
+    notes = in_parallel(*[note] * 4)
+    assert {each.pk for each in notes} == {OrderNote.objects.get().pk}
 
 
 @only_with_row_locks

@@ -229,7 +229,7 @@ def order_note(request: SignedIn, order_id: int) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _show_detail(request, order_id, status=422, note_form=form)
-    services.add_note(actor=request.user, order_id=order_id, text=form.cleaned_data["text"])
+    services.add_note(actor=request.user, order_id=order_id, **form.cleaned_data)
     return _answer_detail(request, order_id, _("The note is added."))
 
 
