@@ -19,7 +19,7 @@ from catalog.models import Product
 from catalog.queries import low_stock
 from erp_site.core.pagination import COUNT_CAP, capped_count
 from orders.models import OrderHistory
-from orders.queries import tab_counts
+from orders.queries import desk_counts
 
 from .activity import entries, events, low_stock_notices
 from .home import home as public_page
@@ -93,7 +93,7 @@ def tiles(request: SignedIn) -> list[Tile]:
     """What this person may see, what they can act on first."""
     may = request.user.has_perm
     shown = [task for task in TASKS if may(task.visible)]
-    counts = tab_counts()
+    counts = {name: min(count, COUNT_CAP) for name, count in desk_counts().items()}
     if may(Permission.VIEW_PRODUCTS):
         counts["low_stock"] = capped_count(low_stock(Product.objects.all(), low=True))[0]
     if may(Permission.VIEW_USERS):

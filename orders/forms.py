@@ -174,7 +174,7 @@ class PastedLine:
 
 
 #: "CAF-500;24", as spreadsheets copy it: tabs, commas, and whole numbers with a fraction of zeros.
-_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t]\s*(?:([0-9]{1,7})(?:[.,]0{1,2})?)?\s*)?")
+_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t ]\s*(?:([0-9]{1,7})(?:[.,]0{1,2})?)?\s*)?")
 
 
 def pasted_lines(text: str) -> list[PastedLine]:

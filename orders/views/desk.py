@@ -30,7 +30,10 @@ DOCUMENTS: Final = ("pick", "slip")
 
 def tabs() -> list[dict[str, Any]]:
     """The views everybody has: who waits for whom."""
-    counts = queries.tab_counts()
+    counts = {
+        name: f"{queries.TAB_CAP}+" if count > queries.TAB_CAP else count
+        for name, count in queries.desk_counts(queries.TAB_CAP).items()
+    }
     return [
         {"label": _("All"), "query": ""},
         {
