@@ -67,8 +67,8 @@ bench: .venv/.dev .venv/.mysql ## Measure placing orders against its bare statem
 	@$(PY) -m e2e.load.placing $(ARGS)
 
 bench-lists: export RATE_LIMIT := off
-bench-lists: .venv/.dev .venv/.mysql ## Compare every list at 1,000,000 and at 10,000 orders (SMALL, LARGE: databases of `manage.py seed_load`)
-	@$(PY) -m e2e.load.lists --small $(or $(SMALL),$(LISTS)_10k) --large $(or $(LARGE),$(LISTS)_1m) $(ARGS)
+bench-lists: .venv/.dev .venv/.mysql ## Compare every list at 1,000,000 and at 10,000 orders; writes docs/lists.md (SMALL, LARGE: databases of `manage.py seed_load`)
+	@$(PY) -m e2e.load.lists --small $(or $(SMALL),$(LISTS)_10k) --large $(or $(LARGE),$(LISTS)_1m) --out docs/lists.md $(ARGS)
 
 fuzz: .venv/.dev $(MYSQL) ## Send every API operation thousands of odd requests, as each role
 	@FUZZ_EXAMPLES=$(or $(value FUZZ_EXAMPLES),200) $(PY) -m pytest -m fuzz -n 0 $(ARGS)

@@ -295,6 +295,7 @@ def report(engines: Sequence[Engine], *, rounds: int, seconds: float) -> str:
         f"turn, {rounds} rounds of {seconds:g} s each: the median, and the smallest and the largest round.",
         "**The floor** is a loop over the bare driver, in as many processes as the product has threads, that runs the",
         "statements which the product itself sends for one order of five lines.",
+        "What lists cost is in [lists.md](lists.md), by `make bench-lists`.",
         "",
         *machine(),
     ]
