@@ -198,6 +198,7 @@ def test_the_walk_goes_over_the_end_of_a_page_in_the_order_of_the_list(
     page = desk("operator")
     page.goto("/orders/?search=long+walk&sort=created_at")  # a page has 25 rows
     page.get_by_role("link", name=orders[23]["number"]).click()
+    page.wait_for_url(f"**/orders/{orders[23]['id']}")
     for order in orders[24:]:
         expect(page.get_by_role("link", name="Next order")).to_be_visible()
         page.keyboard.press("]")
@@ -207,6 +208,7 @@ def test_the_walk_goes_over_the_end_of_a_page_in_the_order_of_the_list(
     expect(back).to_have_attribute("href", re.compile("page=2"))
     back.click()
     page.get_by_role("link", name=orders[25]["number"]).click()
+    page.wait_for_url(f"**/orders/{orders[25]['id']}")
     for order in (orders[24], orders[23]):
         expect(page.get_by_role("link", name="Previous order")).to_be_visible()
         page.keyboard.press("[")
