@@ -1,6 +1,5 @@
 """What can be done to orders: place, price, move on, delete, annotate. The only writers of an order's status."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -488,8 +487,8 @@ def add_note(
     require_order(order_id)
     key_hash = None
     if idempotency_key:
-        key = json.dumps([idempotency_key, order_id, text])
-        key_hash = idempotency.key_hash(actor.pk, ADD_NOTE, key)
+        same = {"key": idempotency_key, "order_id": order_id, "text": text}
+        key_hash = idempotency.key_hash(actor.pk, ADD_NOTE, idempotency.fingerprint(same))
         if written := OrderNote.objects.filter(key_hash=key_hash).first():
             return written
     return OrderNote.objects.create(

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack
+from pkgutil import resolve_name
 from typing import Any, Final
 from unittest import mock
 
@@ -113,7 +114,7 @@ def measure() -> dict[str, list[float]]:
     with ExitStack() as patches:
         for stage, names in STAGES.items():
             for name in names:
-                patches.enter_context(mock.patch(name, clock.around(stage, _found(name))))
+                patches.enter_context(mock.patch(name, clock.around(stage, resolve_name(name))))
         serve = clock.around(REST, application)
         for _ in range(ORDERS):
             place()
@@ -121,16 +122,6 @@ def measure() -> dict[str, list[float]]:
         stage: [1000 * clock.wall[stage] / ORDERS, 1000 * clock.processor[stage] / ORDERS]
         for stage in (*STAGES, REST)
     }
-
-
-def _found(name: str) -> Any:
-    from django.utils.module_loading import import_string  # noqa: PLC0415
-
-    parent, _, attribute = name.rpartition(".")
-    try:
-        return import_string(name)
-    except ImportError:
-        return getattr(_found(parent), attribute)
 
 
 if __name__ == "__main__":

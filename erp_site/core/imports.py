@@ -360,7 +360,7 @@ class Turn:
         except Exception:
             log.exception("import_row_failed", job=self.job.pk, row=line.number)
             message = _("This row could not be imported: something went wrong on our side.")
-            return Result(line.number, Outcome.FAILED, [_problem("", "", message)])
+            return Result(line.number, Outcome.FAILED, [self._problem(None, "", message)])
         return Result(line.number, outcome, [])
 
     def _values(self, line: Line) -> dict[str, Any]:
@@ -404,7 +404,7 @@ class Turn:
         heading: str | Promise = field.label if field else ""
         if field in self.columns:
             heading = self.job.header[self.columns[field]].strip() or heading
-        return _problem(heading, value, message)
+        return {"column": str(heading), "value": value[:LONGEST_SHOWN], "message": message}
 
     def _applied(self, kind: Kind, owner: Owner, values: dict[str, Any], line: Line) -> str:
         return _write_row(self, values, line)
@@ -429,10 +429,6 @@ class BadCells(Exception):
     def __init__(self, problems: list[dict[str, str]]) -> None:
         super().__init__()
         self.problems = problems
-
-
-def _problem(column: object, value: str, message: str) -> dict[str, str]:
-    return {"column": str(column), "value": value[:LONGEST_SHOWN], "message": message}
 
 
 @retrying_atomic
