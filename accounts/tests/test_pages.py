@@ -213,3 +213,26 @@ class TestCsrfFailure:
 
 def test_passwords_are_hashed_with_owasps_minimum() -> None:
     assert make_password("x").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_the_menu_is_that_of_the_reader_whoever_opened_the_page_before(
+    desk_of: Callable[[User], Client], people: dict[str, User]
+) -> None:
+    def links(user: User) -> tuple[bool, bool]:
+        page = desk_of(user).get("/accounts/profile/").content.decode()
+        return 'href="/users/"' in page, 'href="/activity"' in page
+
+    assert links(people["admin"]) == (True, True)
+    assert links(people["viewer"]) == (False, False)
+    assert links(people["admin"]) == (True, True)
+
+
+def test_the_menu_speaks_the_readers_language(
+    desk_of: Callable[[User], Client], viewer: User
+) -> None:
+    desk = desk_of(viewer)
+    english = desk.get("/accounts/profile/").content.decode()
+    User.objects.filter(pk=viewer.pk).update(language="pt-br")
+    portuguese = desk.get("/accounts/profile/").content.decode()
+    assert ("Customers</a>" in english, "Clientes</a>" in english) == (True, False)
+    assert ("Customers</a>" in portuguese, "Clientes</a>" in portuguese) == (False, True)

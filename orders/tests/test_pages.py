@@ -214,6 +214,18 @@ def test_without_javascript_lines_are_added_pasted_and_removed_by_buttons(
     assert [line.sku for line in removed.context["lines"]] == ["ACU-2"]
 
 
+def test_pasted_lines_may_have_a_blank_before_the_quantity(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    make_product("CAF-1")
+    make_product("ACU-2")
+    pasted = desk.post("/orders/new", entry(customer, action="paste", pasted="CAF-1 4\nACU-2"))
+    assert [(line.sku, line.quantity) for line in pasted.context["lines"]] == [
+        ("CAF-1", "4"),
+        ("ACU-2", "1"),
+    ]
+
+
 def test_pasted_lines_that_mean_nothing_are_named_and_stay_in_their_field(
     desk: Client, make_product: Callable[..., Product], customer: Customer
 ) -> None:
