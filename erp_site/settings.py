@@ -390,6 +390,7 @@ MAILERS = {"default": mailer(env.EMAIL_URL)}
 LANGUAGE_CODE = "en"
 LANGUAGES = [("pt-br", "Português (Brasil)"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "erp_site.formats"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = env.TIME_ZONE

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, QuerySet, Sum
 from django.forms import Form
@@ -35,6 +36,15 @@ class Listing[M: models.Model]:
     @property
     def pages(self) -> int:
         return max(1, -(-self.count // PAGE_SIZE))
+
+    @property
+    def page_numbers(self) -> list[int | str]:
+        """The numbers to go to: the ends, those about this page, and an ellipsis for what is between."""
+        there = max(self.pages, self.next_page or self.page)
+        numbers = Paginator(range(there), 1).get_elided_page_range(
+            self.page, on_each_side=1, on_ends=1
+        )
+        return list(numbers)
 
     @property
     def first(self) -> int:

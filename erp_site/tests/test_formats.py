@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from django.utils import translation
+from django.utils.formats import date_format
 
 from erp_site.core import clock
 from erp_site.templatetags.formats import day, long_day, moment, money, signed, whole
@@ -23,6 +24,18 @@ THIS_YEAR = clock.today().year
         (lambda: signed(12), "+12", "+12"),
         (lambda: day(date(THIS_YEAR, 3, 9)), "09/03", "Mar 9"),
         (lambda: day(date(2019, 3, 9)), "09/03/2019", "Mar 9, 2019"),
+        (
+            lambda: date_format(
+                datetime(2026, 11, 12, 15, 30, tzinfo=UTC), "SHORT_DATETIME_FORMAT"
+            ),
+            "12/11/2026 15:30",
+            "Nov 12, 2026, 15:30",
+        ),
+        (
+            lambda: date_format(date(2026, 11, 12), "SHORT_DATE_FORMAT"),
+            "12/11/2026",
+            "Nov 12, 2026",
+        ),
         (lambda: long_day(date(2026, 11, 26)), "26 de novembro de 2026", "Nov. 26, 2026"),
         (
             lambda: moment(datetime(2019, 3, 9, 15, 30, tzinfo=UTC)),
