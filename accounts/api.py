@@ -312,6 +312,23 @@ def get_user(request: HttpRequest, user_id: QueryId) -> User:
     return queries.get_user(user_id)
 
 
+@router.delete(
+    "/users/{user_id}/second-factors",
+    auth=auth.ANYONE_SIGNED_IN,
+    response={204: None},
+    operation_id="remove_second_factors",
+    summary="Remove somebody's second factors",
+    tags=["Users"],
+    openapi_extra=problems(404),
+)
+@auth.require(Permission.MANAGE_USERS)
+def remove_second_factors(request: auth.SignedIn, user_id: QueryId) -> Status:
+    """For those who lost their phone and their recovery codes: the password alone signs in again, and they are
+    signed out everywhere. One's own are removed on one's own page (403 `own_account`)."""
+    services.remove_second_factors(actor=request.user, user_id=user_id)
+    return Status(204, None)
+
+
 @router.patch(
     "/users/{user_id}",
     auth=auth.ANYONE_SIGNED_IN,

@@ -1,5 +1,6 @@
 """Reading users."""
 
+from allauth.mfa.utils import is_mfa_enabled
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
@@ -28,6 +29,11 @@ def waiting_users() -> QuerySet[User]:
         aggregate=Aggregate.USER, aggregate_id=OuterRef("pk"), type=EventType.USER_DEACTIVATED
     )
     return User.objects.filter(~Exists(shut_out), is_active=False)
+
+
+def has_second_factor(user: User) -> bool:
+    """Does signing in ask for more than the password?"""
+    return is_mfa_enabled(user)
 
 
 def events_of(user_id: int) -> QuerySet[Event]:

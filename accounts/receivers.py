@@ -26,7 +26,7 @@ def record_creation(*, user: User, actor: User | None, **_: Any) -> None:
 
 @receiver(user_changed)
 def record_changes(*, user: User, actor: User | None, changes: dict[str, Any], **_: Any) -> None:
-    """One event a kind of change; a password's tells nothing but that it was changed."""
+    """One event a kind of change; those of a password and of second factors tell nothing but that."""
     facts = []
 
     def add(kind: EventType, **payload: Any) -> None:
@@ -41,4 +41,6 @@ def record_changes(*, user: User, actor: User | None, changes: dict[str, Any], *
         add(EventType.USER_ACTIVATED if user.is_active else EventType.USER_DEACTIVATED)
     if "password" in changes:
         add(EventType.USER_PASSWORD_CHANGED)
+    if "second_factors" in changes:
+        add(EventType.USER_SECOND_FACTORS_REMOVED)
     record(facts, actor=actor)

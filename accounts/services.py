@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client, Token
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
@@ -25,14 +26,14 @@ from .models import Language, User, UserWord
 from .roles import MACHINE_SCOPE, Permission, Role, may_manage
 from .signals import user_changed, user_created
 
-#: What changed, by field: [before, after]; of a password only that it did.
+#: What changed, by field: [before, after]; of a password and of second factors only that they did.
 type Changes = dict[str, Any]
 
 SWEPT_AT_ONCE = 100
 
 
 class OwnAccount(Denied):
-    """Nobody changes their own role, deactivates themselves, or resets their own password."""
+    """Nobody changes their own role, deactivates themselves, or resets their own password or second step."""
 
     code = "own_account"
 
@@ -120,6 +121,44 @@ def update_user(
         OwnAccount: one's own role, activity or password.
         NotFound, Invalid.
     """
+    actor, user = _locked(actor, user_id)
+    if role is not None:
+        _require_may_manage(actor, Role(role))
+    changes = _changed(user, name=name, role=role, is_active=is_active)
+    if password is not None:
+        _set_password(user, password, changes, pointer="/password")
+    if user == actor and changes.keys() & {"role", "is_active", "password"}:
+        raise OwnAccount(
+            _(
+                "Your own role and activity are changed by somebody else; your password on your own page."
+            )
+        )
+    _save(user, actor, changes)
+    return user
+
+
+@retrying_atomic
+def remove_second_factors(*, actor: User, user_id: int) -> User:
+    """Take away somebody's authenticator app, passkeys and recovery codes, who has lost them: the password signs in.
+
+    Every session and token of theirs ends: what is lost may have been found. Nothing happens where there is none.
+
+    Raises:
+        Denied: not allowed to manage this user.
+        OwnAccount: one's own are on one's own page, behind the password.
+        NotFound
+    """
+    actor, user = _locked(actor, user_id)
+    if user == actor:
+        raise OwnAccount(_("Your own second step is on your own page."))
+    removed, _by_model = Authenticator.objects.filter(user=user).delete()
+    if removed:
+        _save(user, actor, {"second_factors": None})
+    return user
+
+
+def _locked(actor: User, user_id: int) -> tuple[User, User]:
+    """Both rows, locked and read again: whoever acts, and on whom they may."""
     _require_manager(actor)
     # Without the lock on the actor two admins demote each other at the same moment, and none is left.
     # In the order of the primary key, so that they queue instead of deadlocking.
@@ -135,19 +174,7 @@ def update_user(
     if user is None:
         raise NotFound(_("There is no such user."), user_id=user_id)
     _require_may_manage(actor, Role(user.role))
-    if role is not None:
-        _require_may_manage(actor, Role(role))
-    changes = _changed(user, name=name, role=role, is_active=is_active)
-    if password is not None:
-        _set_password(user, password, changes, pointer="/password")
-    if user == actor and changes.keys() & {"role", "is_active", "password"}:
-        raise OwnAccount(
-            _(
-                "Your own role and activity are changed by somebody else; your password on your own page."
-            )
-        )
-    _save(user, actor, changes)
-    return user
+    return actor, user
 
 
 @retrying_atomic
@@ -400,8 +427,8 @@ def _save(user: User, actor: User, changes: Changes) -> None:
         return
     _check_fields(user, changes.keys() & {"name"})
     user_changed.send(sender=User, user=user, actor=actor, changes=changes)
-    user.save(update_fields=[*changes, "event_seq"])
+    user.save(update_fields=[*(changes.keys() - {"second_factors"}), "event_seq"])
     if "name" in changes:
         UserWord.index(user.pk, user.name, user.email)
-    if "password" in changes or not user.is_active:
+    if changes.keys() & {"password", "second_factors"} or not user.is_active:
         end_sessions(user=user)

@@ -16,6 +16,7 @@ users = [
     path("<int:user_id>/activity", views.user_activity, name="activity"),
     path("<int:user_id>/reset", views.user_reset, name="reset"),
     path("<int:user_id>/password", views.user_password, name="password"),
+    path("<int:user_id>/second-step", views.user_second_step, name="second_step"),
 ]
 urlpatterns = [
     path("accounts/login/", account.login, name="account_login"),

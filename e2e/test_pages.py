@@ -67,7 +67,8 @@ def test_in_by_keyboard_another_language_the_dark_theme_and_out(page: Page, serv
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
-    page.wait_for_load_state("networkidle")  # the bell has its answer: signed out, it would be refused one
+    # The bell has its answer: signed out, it would be refused one.
+    page.wait_for_load_state("networkidle")
     page.get_by_role("button", name="Sign out").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("banner").get_by_role("link", name="Sign in")).to_be_visible()

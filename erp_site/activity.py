@@ -144,6 +144,9 @@ KINDS: Final[Mapping[EventType, Kind]] = {
     EventType.USER_ACTIVATED: Kind(gettext_lazy("User activated"), icon="check"),
     EventType.USER_DEACTIVATED: Kind(gettext_lazy("User deactivated"), icon="x"),
     EventType.USER_PASSWORD_CHANGED: Kind(gettext_lazy("Password changed"), icon="lock"),
+    EventType.USER_SECOND_FACTORS_REMOVED: Kind(
+        gettext_lazy("Second step removed"), icon="shield-check"
+    ),
 }
 AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
     Aggregate.ORDER: gettext_lazy("Order"),

@@ -487,6 +487,8 @@ HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 5 * 60  # seconds
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 7 * 24 * 60 * 60  # seconds
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True  # logout and deactivation take effect at once
+# Nobody verifies an address here: managers vouch for accounts, and can take a second step away again.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "ERP Pedidos"

@@ -8,6 +8,7 @@ import jwt as pyjwt
 import pytest
 from allauth.account import signals as allauth_signals
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.utils import is_mfa_enabled
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import signals as django_signals
 from django.contrib.sessions.models import Session
@@ -15,6 +16,8 @@ from django.dispatch import Signal
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import register
+from erp_site.core.models import Event
 from erp_site.testing import PASSWORD, Answer, Api, code_of, second_factor
 
 pytestmark = pytest.mark.django_db
@@ -359,6 +362,36 @@ class TestLostRights:
     ) -> None:
         api.patch(f"/auth/users/{viewer.pk}", {"password": "another-password-1"})
         assert me(strict, pair["access_token"]).status == 401
+
+    def test_who_lost_the_phone_signs_in_by_password_once_a_manager_removed_the_second_step(
+        self, strict: Api, api: Api, admin: User, viewer: User, pair: dict[str, str]
+    ) -> None:
+        second_factor(viewer)
+        assert login(strict, viewer.email).code == "second_factor_required"
+        for _again in range(2):
+            assert api.delete(f"/auth/users/{viewer.pk}/second-factors").status == 204
+        assert login(strict, viewer.email).status == 200
+        assert me(strict, pair["access_token"]).status == 401
+        told = Event.objects.filter(type="user.second_factors_removed", aggregate_id=viewer.pk)
+        assert [event.actor for event in told] == [admin]
+
+    def test_ones_own_second_step_is_not_removed_without_the_password(
+        self, api: Api, admin: User
+    ) -> None:
+        second_factor(admin)
+        answer = api.delete(f"/auth/users/{admin.pk}/second-factors")
+        assert (answer.status, answer.code) == (403, "own_account")
+        assert is_mfa_enabled(admin)
+
+    def test_who_registered_themselves_may_have_a_second_step(
+        self, client: Client, db: None
+    ) -> None:
+        user = register(
+            email="own@example.com", name="Own", password="a-long-password", active=True
+        )
+        client.force_login(user, backend="accounts.backends.RoleBackend")
+        assert client.get("/accounts/2fa/totp/activate/").status_code in {200, 302}
+        assert client.get("/accounts/2fa/totp/activate/").get("Location") != "/accounts/2fa/"
 
     def test_a_new_role_counts_at_once_whatever_the_token_says(
         self, strict: Api, api: Api, viewer: User, pair: dict[str, str]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from allauth.mfa.utils import is_mfa_enabled
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from accounts.services import update_user
+from erp_site.testing import second_factor
 
 pytestmark = pytest.mark.django_db
 NEW = {"name": "Nina", "email": "nina@example.com", "role": "operator", "password": ""}
@@ -114,15 +116,25 @@ class TestOne:
         manager.refresh_from_db()
         assert (manager.role, manager.is_active) == (Role.MANAGER, True)
 
-    @pytest.mark.parametrize("path", ["activity", "reset", "password"])
+    def test_a_lost_second_step_is_removed(self, desk: Client, viewer: User) -> None:
+        remove = f'action="/users/{viewer.pk}/second-step"'
+        assert remove not in desk.get(f"/users/{viewer.pk}").content.decode()
+        second_factor(viewer)
+        assert remove in desk.get(f"/users/{viewer.pk}").content.decode()
+        assert desk.post(f"/users/{viewer.pk}/second-step").status_code == 302
+        assert not is_mfa_enabled(viewer)
+
+    @pytest.mark.parametrize("path", ["activity", "reset", "password", "second-step"])
     def test_a_manager_leaves_administrators_alone(
         self, desk: Client, admin: User, mailoutbox: list[Any], path: str
     ) -> None:
+        second_factor(admin)
         body = {"is_active": "false", "password": "a-very-long-password"}
         assert desk.post(f"/users/{admin.pk}/{path}", body).status_code == 403
         before, is_active = admin.password, admin.is_active
         admin.refresh_from_db()
         assert (admin.password, admin.is_active, mailoutbox) == (before, is_active, [])
+        assert is_mfa_enabled(admin)
 
 
 @pytest.mark.parametrize("path", ["/users/", "/users/{}"])

@@ -19,6 +19,7 @@ from .users import (
     user_new,
     user_password,
     user_reset,
+    user_second_step,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "user_new",
     "user_password",
     "user_reset",
+    "user_second_step",
 ]

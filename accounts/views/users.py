@@ -117,6 +117,7 @@ def _show(
         "may_manage": services.may_manage_user(request.user, person),
         "form": UserForm(actor=request.user, person=person),
         "password_form": PasswordForm(),
+        "has_second_factor": queries.has_second_factor(person),
         "problem": problem,
         "history": queries.events_of(person.pk)[:20]
         if request.user.has_perm(Permission.VIEW_EVENTS)
@@ -160,6 +161,19 @@ def user_reset(request: SignedIn, user_id: int) -> HttpResponse:
         return _refused(request, user_id, refusal)
     _send_link(request, person)
     messages.success(request, _("A link is on its way to %(email)s.") % {"email": person.email})
+    return redirect("users:detail", user_id)
+
+
+@require_POST
+@require(Permission.MANAGE_USERS)
+def user_second_step(request: SignedIn, user_id: int) -> HttpResponse:
+    """Let somebody who lost their phone in by password alone; it signs them out everywhere."""
+    try:
+        person = services.remove_second_factors(actor=request.user, user_id=user_id)
+    except Denied as refusal:
+        return _refused(request, user_id, refusal)
+    message = _("%(name)s signs in with the password alone, and is signed out.")
+    messages.success(request, message % {"name": person.name})
     return redirect("users:detail", user_id)
 
 

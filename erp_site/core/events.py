@@ -36,6 +36,7 @@ class EventType(StrEnum):
     USER_ACTIVATED = "user.activated"
     USER_DEACTIVATED = "user.deactivated"
     USER_PASSWORD_CHANGED = "user.password_changed"
+    USER_SECOND_FACTORS_REMOVED = "user.second_factors_removed"
 
 
 class Aggregate(StrEnum):

@@ -54,6 +54,7 @@ FORMS: Final = [
     Form("users:activity", MANAGERS, {"is_active": "false"}, ids=("user",)),
     Form("users:reset", MANAGERS, ids=("user",)),
     Form("users:password", MANAGERS, {"password": "a-very-long-password"}, ids=("user",)),
+    Form("users:second_step", MANAGERS, ids=("user",)),
     Form("imports:list", MANAGERS, {"kind": "products", "file": "file"}),
     Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv")),
 ]
