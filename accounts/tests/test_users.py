@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client as OAuthClient
+from allauth.mfa.utils import is_mfa_enabled
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.test import Client
@@ -16,7 +17,7 @@ from accounts.models import User, UserWord
 from accounts.roles import Permission, Role
 from erp_site.core.errors import Denied
 from erp_site.core.models import Event
-from erp_site.testing import PASSWORD, Api, in_parallel
+from erp_site.testing import PASSWORD, Api, in_parallel, second_factor
 
 pytestmark = pytest.mark.django_db
 type MakeUser = Callable[..., User]
@@ -386,6 +387,19 @@ class TestFirstAdmin:
 
 
 @pytest.mark.django_db(transaction=True)
+class TestRescue:
+    def test_the_command_lets_the_only_administrator_in(self, admin: User) -> None:
+        second_factor(admin)
+        call_command("remove_second_factors", admin.email.upper())
+        assert not is_mfa_enabled(admin)
+        event = Event.objects.get(type="user.second_factors_removed")
+        assert (event.aggregate_id, event.actor) == (admin.pk, None)
+
+    def test_an_address_without_account_is_said(self, db: None) -> None:
+        with pytest.raises(CommandError, match=r"Não há|no such user"):
+            call_command("remove_second_factors", "nobody@example.com")
+
+
 class TestRaces:
     def test_two_servers_make_one_first_admin(self) -> None:
         def migrate() -> User | None:
