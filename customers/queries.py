@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.roles import Permission
 from erp_site.core import taxid
 from erp_site.core.errors import NotFound
+from erp_site.core.pagination import rows_of
 from erp_site.core.search import matching_or, prefixed
 
 from .models import Customer, CustomerWord
@@ -74,7 +75,7 @@ def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
     found = search(
         customers().filter(is_active=True), text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS)
     )
-    return list(found.order_by("name", "pk")[:limit])
+    return rows_of(found, ["name", "id"], 0, limit)
 
 
 def with_tax_id(tax_id: str) -> Customer | None:

@@ -114,7 +114,9 @@ class OrderFilter(ListFilter):
         if self._may_see_tax_ids() and taxid.is_valid(tax_id := taxid.normalise(text)):
             by_tax_id = Customer.all_objects.filter(cpf_cnpj=tax_id)
             customers += by_tax_id.values_list("pk", flat=True)
-        matches = Q(customer_id__in=found if len(customers) > MOST_CUSTOMERS else customers)
+        matches = Q(customer_id__in=customers)
+        if len(customers) > MOST_CUSTOMERS:
+            matches = Q(customer_id__among=found)
         if number := _NUMBER.fullmatch(text):
             matches = matches | Q(pk=int(number[1])) if customers else Q(pk=int(number[1]))
         return queryset.filter(matches)

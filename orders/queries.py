@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Min, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -238,22 +238,16 @@ def latest_of_customer(customer_id: int) -> list[Order]:
 
 
 def reserving(product_id: int) -> dict[str, Any]:
-    """The oldest orders that hold stock of a product, with how many pieces, and whether there are more.
+    """The latest orders that hold stock of a product, with how many pieces, and whether there are more.
 
-    Not how many more, and none from before the oldest order that holds stock at all: that would look at every order
-    a bestseller was ever on.
+    Not how many more, and the latest first: else it would look at every order a bestseller was ever on.
     """
-    open_orders = Order.objects.filter(status__in=sorted(HOLDS_STOCK))
-    oldest = open_orders.aggregate(pk=Min("pk"))["pk"]
-    if oldest is None:
-        return {"items": [], "more": False}
     holding = OrderItem.objects.filter(
-        product_id=product_id,
-        order_id__gte=oldest,
-        order__status__in=sorted(HOLDS_STOCK),
-        order__deleted_at=None,
+        product_id=product_id, order__status__in=sorted(HOLDS_STOCK), order__deleted_at=None
     )
-    items = list(holding.select_related("order__customer").order_by("order_id")[: SHOWN_BESIDE + 1])
+    items = list(
+        holding.select_related("order__customer").order_by("-order_id")[: SHOWN_BESIDE + 1]
+    )
     return {"items": items[:SHOWN_BESIDE], "more": len(items) > SHOWN_BESIDE}
 
 

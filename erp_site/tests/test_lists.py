@@ -8,14 +8,16 @@ from typing import Any, Final
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models.fields.related_lookups import RelatedIn
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from erp_site.core import clock
+from erp_site.core import clock, search
 from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.models import Event
 from erp_site.demo import LOGINS, load
+from orders import filters
 
 ORDERS: Final = 5000
 
@@ -262,6 +264,45 @@ def test_words_are_found_in_the_index_of_words(reader: Client, word: str) -> Non
     ):
         for plan in plans(reader, f"{path}?search={word}", table):
             assert [step for step in plan.steps if step.index is None and "_" in step.table] == []
+
+
+@pytest.mark.parametrize("query", ["", "&page=3", "&sort=created_at"])
+def test_rows_of_a_frequent_word_are_looked_up_along_the_list(
+    reader: Client, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """Not sorted out of all that have it; and they are those that are found by their customers one by one."""
+    url = f"/api/v1/orders?search=silva{query}"
+    monkeypatch.setattr(filters, "MOST_CUSTOMERS", 10**6)
+    one_by_one = reader.get(url).json()
+    monkeypatch.setattr(filters, "MOST_CUSTOMERS", 1)
+    found = {plan.counts: plan for plan in plans(reader, url, "orders_order")}
+    assert reader.get(url).json() == one_by_one
+    assert not found[False].sorts
+    assert [step.index for step in found[False].steps if step.table == "orders_order"] == [
+        "order_by_created"
+    ]
+    # The count begins with the customers.
+    assert " OR " not in found[True].sql
+
+
+def test_rows_of_a_frequent_word_without_that_are_sorted_out_of_all(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "MOST_CUSTOMERS", 1)
+    monkeypatch.setattr(search.RelatedAmong, "as_sql", RelatedIn.as_sql)
+    found = plans(reader, "/api/v1/orders?search=silva", "orders_order")
+    assert [plan.sorts for plan in found if not plan.counts] == [True]
+
+
+def test_frequent_words_of_customers_find_the_same_along_the_list(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = ["/api/v1/customers?search=silva", "/api/v1/customers?search=silva&sort=-created_at"]
+    one_by_one = [reader.get(url).json() for url in urls]
+    monkeypatch.setattr(search, "_FEW", 2)
+    assert [reader.get(url).json() for url in urls] == one_by_one
+    for plan in plans(reader, urls[0], "customers_customer"):
+        assert (" OR " in plan.sql) is ("ORDER BY" in plan.sql)
 
 
 def test_unpublished_events_are_found_in_their_order(filled: None, db: None) -> None:

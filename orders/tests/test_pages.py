@@ -79,7 +79,7 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),
         ("/orders/new/products?code=product", 5),
-        ("/orders/new/customers?customer_search=customer", 5),
+        ("/orders/new/customers?customer_search=customer", 6),
         ("/orders/{order}/print/slip", 4),
         ("/orders/print/pick?{ids}", 4),
         ("/palette?q=product", 8),
