@@ -3,6 +3,7 @@
 Loaded by `-p erp_site.testing` (pyproject.toml), so every app's tests have these fixtures.
 """
 
+import functools
 import json
 import os
 import re
@@ -114,19 +115,30 @@ def _fresh_caches() -> Iterator[None]:
     cache.clear()
 
 
+@functools.cache
+def _hashed() -> str:
+    """PASSWORD as it is stored. Hashing is made to be slow, and a run makes thousands of users."""
+    from django.contrib.auth.hashers import make_password  # noqa: PLC0415
+
+    return make_password(PASSWORD)
+
+
 @pytest.fixture
 def make_user(db: None) -> "Callable[..., User]":
     """A user of a role, with PASSWORD and a verified address."""
     from allauth.account.models import EmailAddress  # noqa: PLC0415
 
-    from accounts.models import User  # noqa: PLC0415
+    from accounts.models import User, UserWord  # noqa: PLC0415
 
     def make(role: str = "viewer", email: str | None = None, **fields: Any) -> User:
         number = User.objects.count()
         email = email or f"{role}{number}@example.com"
-        user = User.objects.create_user(
-            email, PASSWORD, **{"role": role, "name": f"{role.title()} {number}", **fields}
+        user = User(
+            **{"role": role, "name": f"{role.title()} {number}", "email": email, **fields},
+            password=_hashed(),
         )
+        user.save(force_insert=True)
+        UserWord.index(user.pk, user.name, user.email)
         EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
         return user
 
