@@ -111,7 +111,10 @@ def main() -> None:
         path = find(playwright.chromium.executable_path)
         if path is None:
             raise SystemExit("Install chromium, or set CHROMIUM=/path/to/it.")
-        site = Site(Path(folder), f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1")
+        # The demo has an administrator of its own, with a name.
+        nobody = {"ADMIN_EMAIL": "", "ADMIN_PASSWORD": ""}
+        url = f"sqlite:///{folder}/erp.sqlite3"
+        site = Site(Path(folder), url, WEB_WORKERS="1", **nobody)
         for command in ("migrate", "seed_demo"):
             done = site.manage(command)
             if done.returncode:

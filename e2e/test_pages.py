@@ -206,6 +206,43 @@ def test_a_code_of_the_authenticator_app_is_the_second_step(
     expect(page.locator(".side")).to_contain_text("Teo")
 
 
+def test_who_lost_the_phone_is_let_in_by_a_manager(
+    page: Page,
+    elsewhere: Page,
+    served: Served,
+    sign_in: SignIn,
+    make_person: Callable[..., str],
+    staff: dict[str, str],
+    complaints: Callable[[Page], list[str]],
+) -> None:
+    email = make_person("Lia")
+    sign_in(page, email)
+    page.goto("/accounts/2fa/totp/activate/")
+    page.locator("input[name=password]").fill(served.password)
+    page.keyboard.press("Enter")
+    page.locator("input[name=code]").fill(
+        code_of(page.locator("#authenticator_secret").input_value())
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/accounts/2fa/(recovery-codes/)?$"))
+
+    sign_in(elsewhere, staff["manager"])
+    elsewhere.goto(f"/users/?search={email}")
+    elsewhere.locator("[data-row] a").click()
+    elsewhere.get_by_role("button", name="Remove the second step").click()
+    question = elsewhere.locator("#second-step")
+    expect(question).to_be_visible()
+    assert complaints(elsewhere) == []
+    question.get_by_role("button", name="Remove the second step").click()
+    expect(elsewhere.locator("#toasts")).to_contain_text("signs in with the password alone")
+    expect(elsewhere.get_by_role("button", name="Remove the second step")).to_have_count(0)
+
+    page.goto("/orders/")
+    expect(page).to_have_url(re.compile("/accounts/login/"))  # signed out as well
+    sign_in(page, email)
+    expect(page.locator(".side")).to_contain_text("Lia")
+
+
 def test_a_passkey_signs_in_without_a_password(
     page: Page, served: Served, sign_in: SignIn, make_person: Callable[..., str]
 ) -> None:

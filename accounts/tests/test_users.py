@@ -386,7 +386,6 @@ class TestFirstAdmin:
         assert not User.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
 class TestRescue:
     def test_the_command_lets_the_only_administrator_in(self, admin: User) -> None:
         second_factor(admin)
@@ -400,6 +399,7 @@ class TestRescue:
             call_command("remove_second_factors", "nobody@example.com")
 
 
+@pytest.mark.django_db(transaction=True)
 class TestRaces:
     def test_two_servers_make_one_first_admin(self) -> None:
         def migrate() -> User | None:
