@@ -23,6 +23,7 @@ def test_a_wrong_cpf_is_said_while_it_is_typed_and_keeps_all_that_was_typed(
     page = desk()
     page.goto("/customers/")
     page.keyboard.press("n")
+    page.wait_for_url("**/customers/new")
     page.get_by_label("Name").fill("Mercado São João")
     number, check = page.get_by_label("CPF/CNPJ"), page.locator("#tax-id-check")
     number.press_sequentially("111.444.777-3")
