@@ -178,11 +178,8 @@ def test_a_new_person_registers_and_their_role_is_viewer(page: Page) -> None:
     )
 
 
-def test_a_code_of_the_authenticator_app_is_the_second_step(
-    page: Page, served: Served, sign_in: SignIn, make_person: Callable[..., str]
-) -> None:
-    email = make_person("Teo")
-    sign_in(page, email)
+def set_up_the_app(page: Page, served: Served) -> None:
+    """Whoever is signed in has an authenticator app from now on."""
     page.goto("/accounts/2fa/totp/activate/")
     page.locator("input[name=password]").fill(served.password)
     page.keyboard.press("Enter")
@@ -190,6 +187,14 @@ def test_a_code_of_the_authenticator_app_is_the_second_step(
     page.locator("input[name=code]").fill(code_of(secret))
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/accounts/2fa/(recovery-codes/)?$"))
+
+
+def test_a_code_of_the_authenticator_app_is_the_second_step(
+    page: Page, served: Served, sign_in: SignIn, make_person: Callable[..., str]
+) -> None:
+    email = make_person("Teo")
+    sign_in(page, email)
+    set_up_the_app(page, served)
     page.goto("/accounts/2fa/recovery-codes/")
     recovery = page.locator("#recovery_codes").input_value().split()
     assert len(recovery) == 10
@@ -217,14 +222,7 @@ def test_who_lost_the_phone_is_let_in_by_a_manager(
 ) -> None:
     email = make_person("Lia")
     sign_in(page, email)
-    page.goto("/accounts/2fa/totp/activate/")
-    page.locator("input[name=password]").fill(served.password)
-    page.keyboard.press("Enter")
-    page.locator("input[name=code]").fill(
-        code_of(page.locator("#authenticator_secret").input_value())
-    )
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/accounts/2fa/(recovery-codes/)?$"))
+    set_up_the_app(page, served)
 
     sign_in(elsewhere, staff["manager"])
     elsewhere.goto(f"/users/?search={email}")
