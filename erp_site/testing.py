@@ -341,8 +341,12 @@ def in_parallel(*jobs: Callable[[], Any]) -> list[Any]:
     threads = [threading.Thread(target=run, args=pair) for pair in enumerate(jobs)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + 120
     for thread in threads:
-        thread.join(timeout=120)
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
+    # What is still at work goes on in the tests that follow, and they would be blamed.
+    if any(thread.is_alive() for thread in threads):
+        pytest.fail("a job does not come to its end")
     return results
 
 
