@@ -392,7 +392,7 @@ def _create(
             user.save(force_insert=True)
     except IntegrityError:
         raise Duplicate(_("This e-mail address already has an account."), field="email") from None
-    UserWord.index(user.pk, user.name, user.email)
+    UserWord.index(user.pk, user.name, user.email, is_new=True)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=verified)
     user_created.send(sender=User, user=user, actor=user if by_oneself else actor)
     return user

@@ -79,7 +79,7 @@ def create_customer(
     _write(customer, given)
     customer.created_at = customer.updated_at = clock.now()
     _save(customer)
-    CustomerWord.index(customer.pk, customer.name)
+    CustomerWord.index(customer.pk, customer.name, is_new=True)
     customer_created.send(sender=Customer, customer=customer, actor=actor)
     return customer
 

@@ -14,6 +14,7 @@ from catalog.signals import product_created, product_deleted, product_updated
 from erp_site.core import clock, gtin
 from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
 from erp_site.core.money import CENT
+from erp_site.core.statements import Query
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
 
@@ -96,10 +97,9 @@ def create_product(
     _write(product, given, on_hand=on_hand)
     product.created_at = product.updated_at = clock.now()
     _save(product)
-    _index(product)
-    level = StockLevel.objects.create(
-        product=product, warehouse=Warehouse.objects.get(is_default=True)
-    )
+    _index(product, is_new=True)
+    [(warehouse_id,)] = _default_warehouse()
+    level = StockLevel.objects.create(product=product, warehouse_id=warehouse_id)
     if on_hand:
         line = Line(level.pk, product.pk, product.sku, product.name, product.low_stock_threshold)
         move_stock(
@@ -247,5 +247,11 @@ def _save(product: Product, fields: list[str] | None = None) -> None:
         raise
 
 
-def _index(product: Product) -> None:
-    ProductWord.index(product.pk, product.name, codes=[product.sku, product.gtin])
+_default_warehouse: Final = Query(
+    lambda: Warehouse.objects.filter(is_default=True).values_list("pk")
+)
+
+
+def _index(product: Product, *, is_new: bool = False) -> None:
+    codes = [product.sku, product.gtin]
+    ProductWord.index(product.pk, product.name, codes=codes, is_new=is_new)

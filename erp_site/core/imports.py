@@ -29,6 +29,7 @@ from . import clock, request_id
 from .errors import Busy, Conflict, DomainError, NotFound
 from .models import ImportFile, ImportJob, ImportRow
 from .search import fold
+from .statements import Insert
 from .tabular import (
     Cell,
     DecimalMark,
@@ -466,10 +467,11 @@ def _advance(job: ImportJob, results: Sequence[Result]) -> None:
     )
     if not kept:
         raise LeaseLost
-    ImportRow.objects.bulk_create(
-        ImportRow(job=job, number=result.number, outcome=result.outcome, problems=result.problems)
-        for result in results
-    )
+    if results:
+        _insert_rows([(job.pk, each.number, each.outcome, each.problems) for each in results])
+
+
+_insert_rows: Final = Insert(ImportRow, "job_id", "number", "outcome", "problems")
 
 
 def work(stopping: threading.Event) -> bool:

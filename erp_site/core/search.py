@@ -6,6 +6,7 @@ sort before letters in every collation, so the range means the same everywhere. 
 carry a mark, so that a search finds them and a filter by name does not.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.lookups import In
+
+from .statements import Insert
 
 LONGEST_WORD: Final = 40
 MOST_WORDS: Final = 40
@@ -81,21 +84,28 @@ class SearchWord(models.Model):
         return self.word
 
     @classmethod
-    def index(cls, owner_id: int, *texts: str, codes: Iterable[str] = ()) -> None:
-        """Make the words of this owner those of `texts` and `codes`. Part of the owner's own transaction."""
-        wanted = indexed(*texts, codes=codes)
-        manager: models.Manager[Any] = cls._default_manager
-        rows = manager.filter(owner_id=owner_id)
-        present = set(rows.values_list("word", flat=True))
-        if gone := present - wanted:
-            rows.filter(word__in=gone).delete()
-        cls.index_new((owner_id, word) for word in sorted(wanted - present))
+    def index(
+        cls, owner_id: int, *texts: str, codes: Iterable[str] = (), is_new: bool = False
+    ) -> None:
+        """Make the words of this owner those of `texts` and `codes`. Part of the owner's own transaction.
 
-    @classmethod
-    def index_new(cls, pairs: Iterable[tuple[int, str]]) -> None:
-        """Add (owner id, word) rows known to be new."""
-        manager: models.Manager[Any] = cls._default_manager
-        manager.bulk_create(manager.model(owner_id=owner, word=word) for owner, word in pairs)
+        An owner who `is_new` has no words yet, so none are looked for.
+        """
+        wanted = indexed(*texts, codes=codes)
+        present: set[str] = set()
+        if not is_new:
+            manager: models.Manager[Any] = cls._default_manager
+            rows = manager.filter(owner_id=owner_id)
+            present = set(rows.values_list("word", flat=True))
+            if gone := present - wanted:
+                rows.filter(word__in=gone).delete()
+        if missing := wanted - present:
+            _insert(cls)([(owner_id, word) for word in sorted(missing)])
+
+
+@functools.cache
+def _insert(table: type[SearchWord]) -> Insert:
+    return Insert(table, "owner_id", "word")
 
 
 def owners(

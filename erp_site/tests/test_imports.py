@@ -392,7 +392,7 @@ class TestWorker:
                 imports.work(threading.Event())
             taken.append(sum("SAVEPOINT" not in query["sql"] for query in queries))
         per_row = (taken[1] - taken[0]) / 2
-        assert per_row == 9, taken
+        assert per_row == 8, taken
 
     def test_old_imports_are_deleted_with_their_files(self, desk: Client) -> None:
         job = checked(desk, "products", self.CONTENT)
