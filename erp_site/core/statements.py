@@ -1,10 +1,10 @@
 """The hot path's SQL, written once: the ORM's statements without the ORM's work for each row.
 
 Placing an order through model instances costs five times what its statements cost the database. So the few
-statements that every order runs are compiled once, from the models' own `_meta` and by the ORM's own
-compiler, and then only filled in. They run inside `atomic()` on the connection that the ORM uses, errors
-become Django's, and tests compare what they write and read with what the ORM does (`test_statements.py`).
-Everything else uses the ORM.
+statements that every order runs, and some that every row of an import does, are compiled once, from the
+models' own `_meta` and by the ORM's own compiler, and then only filled in. They run inside `atomic()` on the
+connection that the ORM uses, errors become Django's, and tests compare what they write and read with what the
+ORM does (`test_statements.py`). Everything else uses the ORM.
 """
 
 import functools

@@ -13,9 +13,9 @@ from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from catalog.models import Product, StockLevel, StockMovement
+from catalog.models import Product, ProductWord, StockLevel, StockMovement
 from customers.models import Customer
-from erp_site.core.models import Event
+from erp_site.core.models import Event, ImportJob, ImportRow
 from erp_site.core.statements import Assign, Insert, Query, RowCount
 from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
@@ -64,6 +64,9 @@ def rows(
     """Two rows of each model that the hot path writes: full of awkward values, and as empty as may be."""
     order = place((product, 1))
     level = level_of(product)
+    job = ImportJob.objects.create(
+        kind="products", owner=operator, file_name="p.csv", header=[], sample=[], total=2, created_at=MOMENT
+    )  # fmt: skip
     common = {"actor_id": operator.pk, "request_id": "r-1", "created_at": MOMENT}
     bare = {"actor_id": None, "request_id": "", "created_at": MOMENT}
     new = {
@@ -103,10 +106,19 @@ def rows(
             {"uid": uuid_utils.compat.uuid7(), "type": "stock.low", "aggregate": "stock", "aggregate_id": 10**9,
              "sequence": 1, "payload": {}, "position": 10**9, **bare},
         ],
+        ProductWord: [{"owner_id": product.pk, "word": word} for word in ("a" * 40, ".0")],
+        ImportRow: [
+            {"job_id": job.pk, "number": 2, "outcome": "failed",
+             "problems": [{"column": AWKWARD, "value": "1,5", "message": AWKWARD}]},
+            {"job_id": job.pk, "number": 3, "outcome": "created", "problems": []},
+        ],
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("model", [Order, OrderItem, StockMovement, OrderHistory, Event])
+WRITTEN = [Order, OrderItem, StockMovement, OrderHistory, Event, ProductWord, ImportRow]
+
+
+@pytest.mark.parametrize("model", WRITTEN)
 def test_an_insert_writes_what_the_orm_writes(
     model: type[models.Model], rows: dict[type[models.Model], list[dict[str, Any]]], either_way: Any,
     monkeypatch: pytest.MonkeyPatch,
