@@ -242,6 +242,31 @@ def sign_in(served: Served) -> Callable[..., None]:
 
 
 @pytest.fixture
+def type_too_early() -> Callable[..., None]:
+    """Type into a field of the page that is gone to next, before htmx listens there.
+
+    htmx starts in a task of its own. Here it is the last before the page is there, and the hands were faster.
+    """
+
+    def act(page: Page, selector: str, text: str) -> None:
+        page.add_init_script(
+            f"""
+            const soon = window.setTimeout;
+            window.setTimeout = (call, ...when) => {{
+              const early = document.readyState === "interactive" && !when.length;
+              return early ? addEventListener("load", call) : soon(call, ...when);
+            }};
+            document.addEventListener("DOMContentLoaded", () => {{
+              document.querySelector({selector!r}).focus();
+              document.execCommand("insertText", false, {text!r});
+            }});
+            """
+        )
+
+    return act
+
+
+@pytest.fixture
 def complaints() -> Callable[[Page], list[str]]:
     """What axe finds wrong with the page as it is now: rule, place, message."""
 

@@ -54,6 +54,15 @@ def test_a_wrong_cpf_is_said_while_it_is_typed_and_keeps_all_that_was_typed(
     expect(page.locator(".page-head")).to_contain_text("111.444.777-35")
 
 
+def test_a_cpf_typed_before_the_page_is_ready_is_checked(
+    desk: Desk, type_too_early: Callable[..., None]
+) -> None:
+    page = desk()
+    type_too_early(page, "input[name$=cpf_cnpj]", "111.444.777-36")
+    page.goto("/customers/new")
+    expect(page.locator("#tax-id-check")).to_contain_text("its check digits are wrong")
+
+
 def test_customers_are_found_by_number_and_words_and_show_their_orders(
     desk: Desk, make_customer: Make, make_product: Make, served: Served
 ) -> None:

@@ -48,22 +48,11 @@ def orders_of(served: Served, customer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_what_is_typed_before_the_page_is_ready_is_looked_up(
-    desk: Desk, make_customer: Make
+    desk: Desk, make_customer: Make, type_too_early: Callable[..., None]
 ) -> None:
     make_customer("Fast Hands")
     page = desk("operator")
-    # htmx starts in a task of its own. Here it is the last before the page is there, and the hands were faster.
-    page.add_init_script(
-        """
-        const soon = window.setTimeout;
-        window.setTimeout = (call, ...when) =>
-          document.readyState === "interactive" && !when.length ? addEventListener("load", call) : soon(call, ...when);
-        document.addEventListener("DOMContentLoaded", () => {
-          document.querySelector("#customer-search").focus();
-          document.execCommand("insertText", false, "fast ha");
-        });
-        """
-    )
+    type_too_early(page, "#customer-search", "fast ha")
     page.goto("/orders/new")
     expect(page.get_by_role("option", name="Fast Hands")).to_be_visible()
 
