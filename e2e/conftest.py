@@ -17,7 +17,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Playwright,
-    Request,
+    Route,
     WebError,
     expect,
 )
@@ -206,14 +206,16 @@ def watch_context(context: BrowserContext, served: Served, watch: Watch) -> None
     def on_error(error: WebError) -> None:
         watch.note(f"exception: {error.error.message}")
 
-    def on_request(request: Request) -> None:
-        # Only looked at: a browser whose requests are held up for a guard keeps nothing in its cache.
-        if request.url.startswith("http") and not request.url.startswith(f"{served.url}/"):
-            watch.note(f"another host: {request.url}")
+    def guard(route: Route) -> None:
+        if route.request.url.startswith(f"{served.url}/"):
+            route.continue_()
+        else:
+            watch.note(f"another host: {route.request.url}")
+            route.abort()
 
     context.on("console", on_console)
     context.on("weberror", on_error)
-    context.on("request", on_request)
+    context.route(re.compile("^https?://"), guard)
 
 
 @pytest.fixture
