@@ -16,7 +16,7 @@ from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
 from erp_site.core.pagination import COUNT_CAP
-from erp_site.core.statements import Query, RowCount
+from erp_site.core.statements import Query, RowCount, Statement
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
 from .states import HOLDS_STOCK, OPEN, OrderStatus
@@ -89,7 +89,16 @@ def read_order(order_id: int) -> Order:
 
 def order_of_key(key_hash: str) -> Order | None:
     """The order that this key has placed, read as `read_order` does."""
-    for row in _order_of_key(key_hash):
+    return first_order(asking_for_key(key_hash).run())
+
+
+def asking_for_key(key_hash: str) -> Statement[list[Any]]:
+    """What `order_of_key` asks, to be sent together with other questions; `first_order` reads the answer."""
+    return _order_of_key.of(key_hash)
+
+
+def first_order(rows: Iterable[Sequence[Any]]) -> Order | None:
+    for row in rows:
         return _from_row(row)
     return None
 

@@ -45,7 +45,7 @@ def _add_history(
     key_hash: str | None = None, fingerprint: str = "",
 ) -> None:  # fmt: skip
     actor_id = actor.pk if actor else None
-    _insert_history(
+    _insert_history.later(
         [
             (
                 order.pk, seq, was, order.status, actor_id, note, request_id.current(), clock.now(), key_hash,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from catalog.models import StockLevel, StockMovement, available
-from catalog.services import Delta, Line, move_stock, shortage
+from catalog.services import Delta, Line, locking, move_stock, shortage
 from customers.models import Customer
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import (
@@ -23,11 +23,19 @@ from erp_site.core.errors import (
     StaleVersion,
 )
 from erp_site.core.money import CURRENCY, LARGEST, to_cents
-from erp_site.core.statements import Insert, Query
+from erp_site.core.statements import Insert, Query, together
 from erp_site.core.transactions import retrying_atomic
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView, item_id
-from .queries import OrderLine, lines_of, order_of_key, read_order, require_order
+from .queries import (
+    OrderLine,
+    asking_for_key,
+    first_order,
+    lines_of,
+    order_of_key,
+    read_order,
+    require_order,
+)
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
 
@@ -144,7 +152,9 @@ def place_order(
         }
     )
     # Redis is only a hint that it is worth looking: the row decides, and no transaction is needed to read it.
-    if idempotency.seen_before(key_hash) and (replay := _replay(fingerprint, key_hash)):
+    if idempotency.seen_before(key_hash) and (
+        replay := _replay(fingerprint, order_of_key(key_hash))
+    ):
         return replay
     return _place(
         actor=actor,
@@ -174,10 +184,15 @@ def _place(
     customer_reference: str,
     delivery_address: str | None,
 ) -> Placement:
-    if replay := _replay(fingerprint, key_hash):
+    known, customers, products = together(
+        asking_for_key(key_hash),
+        _customer_to_order.of(customer_id),
+        _products_to_order.of(*(item.product_id for item in wanted)),
+    )
+    if replay := _replay(fingerprint, first_order(known)):
         return replay
-    customer = _orderable_customer(customer_id)
-    priced, total = _price(wanted)
+    customer = _orderable_customer(customer_id, customers)
+    priced, total = _price(wanted, products)
     now = clock.now()
     order = Order(
         customer=customer,
@@ -197,16 +212,22 @@ def _place(
         updated_at=now,
     )
     # The order first: a duplicate of the key waits here, before it holds any stock, and then replays.
-    order.pk = _insert_order([[getattr(order, name) for name in _ORDER]])
-    # Without this lock an order could outlive its customer: a deletion or deactivation that was under way is visible
-    # now, one that comes later waits and will see this order. The INSERT's foreign key holds the row too, but not on
-    # every server: MySQL 9 lets go of it.
-    _orderable_customer(customer_id, read=_customer_held)
+    # Without the lock on its customer an order could outlive them: a deletion or deactivation that was under way is
+    # visible then, one that comes later waits and will see this order. The INSERT's foreign key holds the row too,
+    # but not on every server: MySQL 9 lets go of it.
+    # Stock last: whom many wait for is held only while the rest is written, which takes one more round trip.
+    order.pk, customers, levels = together(
+        _insert_order.of([[getattr(order, name) for name in _ORDER]]),
+        _customer_held.of(customer_id),
+        locking(item.line.level_id for item in priced),
+    )
+    _orderable_customer(customer_id, customers)
     changes = move_stock(
         actor=actor,
         kind=Kind.RESERVED,
         deltas=[Delta(item.line, reserved=item.quantity) for item in priced],
         reference=order.number,
+        locked=levels,
     )
     lines = [
         OrderLine(
@@ -215,7 +236,7 @@ def _place(
         )
         for index, item in enumerate(priced)
     ]  # fmt: skip
-    _insert_items([(order.pk, *line) for line in lines])
+    _insert_items.later([(order.pk, *line) for line in lines])
     order_placed.send(sender=Order, order=order, lines=lines, changes=changes, actor=actor)
     return Placement(order, lines, replayed=False)
 
@@ -245,9 +266,8 @@ _products_to_order: Final = Query(
 )  # fmt: skip
 
 
-def _replay(fingerprint: str, key_hash: str) -> Placement | None:
+def _replay(fingerprint: str, order: Order | None) -> Placement | None:
     """The order this key has placed, if any; refused when it was placed by another request."""
-    order = order_of_key(key_hash)
     if order is None:
         return None
     if order.fingerprint != fingerprint:
@@ -263,8 +283,13 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
         raise Denied(_("Your role may not place orders."))
-    _orderable_customer(customer_id)
-    priced, total = _price(merge(items))
+    wanted = merge(items)
+    customers, products = together(
+        _customer_to_order.of(customer_id),
+        _products_to_order.of(*(item.product_id for item in wanted)),
+    )
+    _orderable_customer(customer_id, customers)
+    priced, total = _price(wanted, products)
     shortages = [
         shortage(item.line, requested=item.quantity, available=item.available)
         for item in priced
@@ -295,8 +320,8 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
     return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
 
 
-def _orderable_customer(customer_id: int, *, read: Query = _customer_to_order) -> Customer:
-    for row in read(customer_id):
+def _orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Customer:
+    for row in rows:
         customer = Customer.from_db(None, ["id", "name", "address", "is_active"], row)
         if not customer.is_active:
             raise InactiveCustomer(
@@ -306,9 +331,11 @@ def _orderable_customer(customer_id: int, *, read: Query = _customer_to_order) -
     raise NotFound(_("There is no such customer."), customer_id=customer_id)
 
 
-def _price(wanted: Sequence[NewItem]) -> tuple[list[PricedItem], Decimal]:
-    """Prices, names and stock levels of the wanted products in one unlocked read."""
-    found = {row[1]: row for row in _products_to_order(*(item.product_id for item in wanted))}
+def _price(
+    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]]
+) -> tuple[list[PricedItem], Decimal]:
+    """Every wanted item with its price, name and stock level, of which nothing is locked, and their sum."""
+    found = {row[1]: row for row in products}
     missing = [item.product_id for item in wanted if item.product_id not in found]
     if missing:
         named = ", ".join(map(str, missing))

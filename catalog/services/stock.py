@@ -12,7 +12,7 @@ from catalog.queries import find_by_codes
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
-from erp_site.core.statements import Assign, Insert, Query
+from erp_site.core.statements import Assign, Insert, Query, Statement
 from erp_site.core.transactions import retrying_atomic
 
 if TYPE_CHECKING:
@@ -89,20 +89,20 @@ def move_stock(
     events_each: int = 0,
     key_hash: str | None = None,
     fingerprint: str = "",
+    locked: Sequence[Sequence[int]] | None = None,
 ) -> list[StockChange]:
     """Change many levels at once, all or nothing, and write the ledger. Three statements, whatever the number.
 
     Runs inside the caller's transaction. `events_each` is how many events the caller records on each level's
-    sequence besides stock.low, which is counted here.
+    sequence besides stock.low, which is counted here. `locked` is the answer of `locking`, where this transaction has
+    asked already.
 
     Raises:
         InsufficientStock: with every product whose available would become negative.
         Invalid: a level would exceed the largest quantity that is kept.
     """
     by_level = {delta.line.level_id: delta for delta in deltas}
-    # Without this lock two orders both see the last unit. By primary key and in its order, so that two orders
-    # over the same products queue instead of deadlocking.
-    levels = _levels_to_change(*sorted(by_level))
+    levels = locking(by_level).run() if locked is None else locked
     changes: list[StockChange] = []
     short: list[dict[str, Any]] = []
     for pk, on_hand, reserved, event_seq in levels:
@@ -134,6 +134,13 @@ def move_stock(
         key_hash=key_hash, fingerprint=fingerprint,
     )  # fmt: skip
     return changes
+
+
+def locking(level_ids: Iterable[int]) -> Statement[list[Any]]:
+    """The statement that locks these levels until the transaction ends, and answers their balances."""
+    # Without this lock two orders both see the last unit. By primary key and in its order, so that two orders
+    # over the same products queue instead of deadlocking.
+    return _levels_to_change.of(*sorted(level_ids))
 
 
 def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
@@ -185,7 +192,7 @@ def _write_levels(changes: Sequence[StockChange], events_each: int) -> None:
             columns["event_seq"][pk] = change.event_seq + events
     wanted = {name: values for name, values in columns.items() if values}
     if wanted:
-        _assign_levels(wanted, [change.line.level_id for change in changes])
+        _assign_levels.later(wanted, [change.line.level_id for change in changes])
 
 
 def _write_ledger(
@@ -194,7 +201,7 @@ def _write_ledger(
 ) -> None:  # fmt: skip
     now, current_request = clock.now(), request_id.current()
     actor_id = actor.pk if actor else None
-    _insert_movements(
+    _insert_movements.later(
         [
             (
                 change.line.level_id, kind,

@@ -31,15 +31,19 @@ STAGES: Final = {
         "erp_site.core.idempotency.fingerprint",
         "erp_site.core.idempotency.key_hash",
     ],
-    "key: is it used? 1 statement": ["orders.services._replay"],
-    "customer, before and after the order: 2 statements": ["orders.services._orderable_customer"],
-    "prices and names: 1 statement": ["orders.services._price"],
-    "the order: 1 statement": ["orders.services._insert_order"],
-    "stock locked and changed, ledger: 3 statements": ["orders.services.move_stock"],
-    "lines: 1 statement": ["orders.services._insert_items"],
+    "before stock is touched: 6 statements in 2 round trips, BEGIN with the first": [
+        "orders.services.together"
+    ],
+    "what they answered: key, customer, prices": [
+        "orders.services._replay",
+        "orders.services._orderable_customer",
+        "orders.services._price",
+    ],
+    "stock and ledger: 2 statements written down": ["orders.services.move_stock"],
+    "lines: 1 statement": ["orders.services._insert_items.later"],
     "history and events: 2 statements": ["orders.services.order_placed.send"],
-    "BEGIN": ["django.db.transaction.Atomic.__enter__"],
-    "COMMIT, flushed to the disk": ["django.db.transaction.Atomic.__exit__"],
+    "the transaction's begin": ["django.db.transaction.Atomic.__enter__"],
+    "these 5 statements and COMMIT, flushed to the disk, in 1 round trip": ["django.db.transaction.Atomic.__exit__"],
     "the answer": ["orders.api.whole"],
 }
 

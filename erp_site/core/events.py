@@ -84,7 +84,7 @@ def record(facts: Iterable[Fact], *, actor: Actor | None) -> None:
     """Append all facts in one INSERT. Must run inside the transaction that makes them true."""
     now, current_request = clock.now(), request_id.current()
     actor_id = actor.pk if actor else None
-    _insert_events(
+    _insert_events.later(
         [
             (
                 uuid_utils.compat.uuid7(), fact.type, fact.aggregate, fact.aggregate_id, fact.sequence,

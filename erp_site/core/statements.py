@@ -11,7 +11,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -32,21 +32,66 @@ def _database() -> Any:
     return connections[DEFAULT_DB_ALIAS]
 
 
-def _execute(database: Any, sql: str, values: Sequence[Any]) -> Any:
-    """Run one statement and answer the driver's cursor, which the caller closes.
+class Statement[T](NamedTuple):
+    """A statement that can be sent, and how its answer is read from the driver's cursor."""
 
-    Past Django's own wrapper, which costs as much as the driver; through it where somebody counts or logs.
+    sql: str
+    values: Sequence[Any]
+    read: Callable[[Any], T]
+
+    def run(self) -> T:
+        """Past Django's own cursor, which costs as much as the driver's."""
+        database = _database()
+        if _is_watched(database):
+            with database.cursor() as watched:
+                watched.execute(self.sql, self.values)
+                return self.read(watched)
+        database.close_if_health_check_failed()
+        database.validate_no_broken_transaction()
+        with database.wrap_database_errors:
+            cursor = database.create_cursor()
+            try:
+                cursor.execute(self.sql, self.values)
+                return self.read(cursor)
+            finally:
+                cursor.close()
+
+    def run_later(self) -> None:
+        """With whatever the transaction sends next, be it its COMMIT: that fails if this does."""
+        database = _database()
+        if database.vendor == "mysql" and database.in_atomic_block and not _is_watched(database):
+            database.execute_later(self.sql, self.values)
+        else:
+            self.run()
+
+
+def _is_watched(database: Any) -> bool:
+    """Does somebody count or log each statement? Then it has to pass Django's own cursor, as it does at the start."""
+    return bool(database.queries_logged or database.execute_wrappers or database.connection is None)
+
+
+def together(*statements: Statement[Any]) -> list[Any]:
+    """The answers of several statements, sent at once where the database takes that, in their order.
+
+    They are all sent before the first is read: what one refuses, later ones do not see. At the first error the
+    database stops.
     """
-    if database.queries_logged or database.execute_wrappers or database.connection is None:
-        cursor: Any = database.cursor()
-        cursor.execute(sql, values)
-        return cursor
+    database = _database()
+    if database.vendor != "mysql" or _is_watched(database):
+        return [each.run() for each in statements]
     database.close_if_health_check_failed()
     database.validate_no_broken_transaction()
     with database.wrap_database_errors:
         cursor = database.create_cursor()
-        cursor.execute(sql, values)
-    return cursor
+        try:
+            cursor.execute_all([(each.sql, each.values) for each in statements])
+            answers = [statements[0].read(cursor)]
+            for each in statements[1:]:
+                cursor.nextset()
+                answers.append(each.read(cursor))
+            return answers
+        finally:
+            cursor.close()
 
 
 class Parameter(Expression):
@@ -75,7 +120,11 @@ class Query:
         self.shared = shared
         self._plans: dict[tuple[str, int], tuple[str, list[Any], Any, Any]] = {}
 
-    def __call__(self, *values: Any) -> list[tuple[Any, ...]]:
+    def __call__(self, *values: Any) -> Any:
+        return self.of(*values).run()
+
+    def of(self, *values: Any) -> Statement[Any]:
+        """The statement that asks for these values, to be sent `together` with others."""
         database = _database()
         plan = self._plans.get((database.vendor, len(values)))
         if plan is None:
@@ -85,11 +134,13 @@ class Query:
             _value(database, values[part.index]) if type(part) is Parameter else part
             for part in template
         ]
-        cursor = _execute(database, sql, filled)
-        try:
-            rows = cursor.fetchall()
-        finally:
-            cursor.close()
+
+        def read(cursor: Any) -> Any:
+            return self._answer(cursor.fetchall(), compiler, converters)
+
+        return Statement(sql, filled, read)
+
+    def _answer(self, rows: Sequence[Any], compiler: Any, converters: Any) -> Any:
         if converters:
             return [tuple(row) for row in compiler.apply_converters(rows, converters)]
         return list(rows)
@@ -107,8 +158,8 @@ class Query:
 class RowCount(Query):
     """How many rows `build` has, compiled once as a Query is. Slice it there: then it stops counting there."""
 
-    def __call__(self, *values: Any) -> Any:
-        return super().__call__(*values)[0][0]
+    def _answer(self, rows: Sequence[Any], compiler: Any, converters: Any) -> Any:
+        return rows[0][0]
 
     def _compile(self, database: Any, count: int) -> tuple[str, list[Any], Any, Any]:
         sql, template, compiler, _ = super()._compile(database, count)
@@ -149,6 +200,14 @@ class Insert:
 
     def __call__(self, rows: Sequence[Sequence[Any]]) -> int:
         """Write the rows; answers the id that the database gave, if it was one row of a counted id."""
+        return self.of(rows).run()
+
+    def later(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Write the rows with whatever the transaction sends next, be it its COMMIT: that fails if this does."""
+        self.of(rows).run_later()
+
+    def of(self, rows: Sequence[Sequence[Any]]) -> Statement[int]:
+        """The statement that writes these rows, to be sent `together` with others."""
         database = _database()
         key = database.vendor, len(rows)
         sql = self._plans.get(key) or self._plans.setdefault(key, self._sql(len(rows)))
@@ -166,17 +225,21 @@ class Insert:
             for index, convert in prepare:
                 if (value := values[start + index]) is not None:
                     values[start + index] = convert(value)
-        cursor = _execute(database, sql, values)
-        try:
-            return int(cursor.lastrowid or 0)
-        finally:
-            cursor.close()
+        return Statement(sql, values, _last_id)
 
     def _sql(self, count: int) -> str:
         quote: Callable[[Any], str] = connection.ops.quote_name
         columns = ", ".join(quote(field.column) for field in self.fields)
         row = f"({', '.join(['%s'] * len(self.fields))})"
         return f"INSERT INTO {quote(self.table)} ({columns}) VALUES {', '.join([row] * count)}"  # noqa: S608 -- names of our own models
+
+
+def _nothing(cursor: Any) -> None:
+    return None
+
+
+def _last_id(cursor: Any) -> int:
+    return int(cursor.lastrowid or 0)
 
 
 def _converter(database: Any, field: "models.Field[Any, Any]") -> Callable[[Any], Any] | None:
@@ -209,8 +272,8 @@ class Assign:
         self.meta = model._meta
         self._plans: dict[tuple[str, tuple[tuple[str, int], ...], int], str] = {}
 
-    def __call__(self, columns: Mapping[str, Mapping[int, int]], keys: Sequence[int]) -> None:
-        """Set each column of `columns`, {field: {primary key: value}}, in the rows `keys`."""
+    def later(self, columns: Mapping[str, Mapping[int, int]], keys: Sequence[int]) -> None:
+        """Set each column of `columns`, {field: {primary key: value}}, in the rows `keys`, as `Insert.later` does."""
         database = _database()
         shape = (
             database.vendor,
@@ -219,7 +282,7 @@ class Assign:
         )
         sql = self._plans.get(shape) or self._plans.setdefault(shape, self._sql(*shape[1:]))
         values = [part for each in columns.values() for pair in each.items() for part in pair]
-        _execute(database, sql, [*values, *keys]).close()
+        Statement(sql, [*values, *keys], _nothing).run_later()
 
     def _sql(self, columns: Sequence[tuple[str, int]], count: int) -> str:
         quote: Callable[[Any], str] = connection.ops.quote_name

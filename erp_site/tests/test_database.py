@@ -2,16 +2,145 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
-from django.db import OperationalError, close_old_connections, connection, transaction
+from django.db import (
+    IntegrityError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
+from django.db.models import F
+from django.db.transaction import TransactionManagementError
 
+from catalog.models import Product, StockLevel
 from erp_site.core.models import Feed
 from erp_site.core.sqlite.base import Turnstile
+from erp_site.core.statements import Assign, Insert
+from erp_site.testing import level_of
+from orders.models import Order
 
 on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the queue is SQLite's")
 on_mysql = pytest.mark.skipif("connection.vendor != 'mysql'", reason="the round trips are MySQL's")
+
+
+_add_feeds = Insert(Feed, "last_position")
+
+
+def add_feed(position: int) -> None:
+    _add_feeds.later([[position]])
+
+
+def feeds() -> list[int]:
+    return list(Feed.objects.order_by("last_position").values_list("last_position", flat=True))
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """A transaction, or a savepoint, that comes to nothing."""
+    with suppress(ZeroDivisionError), transaction.atomic():
+        yield
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def no_feeds(transactional_db: None) -> None:
+    Feed.objects.all().delete()
+
+
+@pytest.mark.usefixtures("no_feeds")
+class TestLater:
+    """What waits for the next statement is nowhere else to be seen, and nothing is lost or kept that should not be."""
+
+    def test_the_transaction_reads_what_it_wrote(self) -> None:
+        with transaction.atomic():
+            add_feed(1)
+            assert feeds() == [1]
+            add_feed(2)
+            Feed.objects.update(last_position=F("last_position") + 10)
+        assert feeds() == [11, 12]
+
+    def test_outside_a_transaction_it_is_written_at_once(self) -> None:
+        add_feed(1)
+        connection.close()
+        assert feeds() == [1]
+
+    def test_it_is_gone_when_the_transaction_fails(self) -> None:
+        with undone():
+            add_feed(1)
+        with transaction.atomic():
+            add_feed(2)
+        assert feeds() == [2]
+
+    @pytest.mark.parametrize("before", [[], [1]])
+    @pytest.mark.parametrize("read", [False, True])
+    def test_it_is_gone_with_its_savepoint_and_what_was_before_is_not(
+        self, before: list[int], read: bool
+    ) -> None:
+        with transaction.atomic():
+            for position in before:
+                add_feed(position)
+            with undone():
+                add_feed(2)
+                if read:
+                    assert feeds() == [*before, 2]
+                with transaction.atomic():
+                    add_feed(3)
+            add_feed(4)
+        assert feeds() == [*before, 4]
+
+    def test_a_savepoint_in_a_savepoint_that_was_undone_is_kept(self) -> None:
+        with transaction.atomic():
+            with transaction.atomic():
+                add_feed(1)
+                with undone():
+                    pass
+                with undone():
+                    add_feed(2)
+                    assert feeds() == [1, 2]
+            assert feeds() == [1]
+
+    def test_what_it_violates_is_said_at_the_end_of_the_block_and_undoes_it(
+        self, product: Product
+    ) -> None:
+        level = level_of(product)
+
+        def sell_what_is_not_there() -> None:
+            with transaction.atomic():
+                add_feed(1)
+                Assign(StockLevel).later({"on_hand": {level.pk: -1}}, [level.pk])
+                add_feed(2)
+
+        with pytest.raises(IntegrityError):
+            sell_what_is_not_there()
+        assert (feeds(), level_of(product).on_hand) == ([], level.on_hand)
+        with transaction.atomic():
+            add_feed(3)
+            with pytest.raises(IntegrityError):
+                sell_what_is_not_there()
+            add_feed(4)
+        assert (feeds(), level_of(product).on_hand) == ([3, 4], level.on_hand)
+
+    @pytest.mark.parametrize("block", [transaction.atomic, nullcontext])
+    def test_who_expects_to_be_refused_does_not_hide_it(
+        self, product: Product, block: Callable[[], Any]
+    ) -> None:
+        level = level_of(product)
+
+        def mistake_it() -> None:
+            Assign(StockLevel).later({"on_hand": {level.pk: -1}}, [level.pk])
+            with suppress(IntegrityError), block():
+                Feed.objects.create(last_position=1)
+
+        with suppress(IntegrityError), transaction.atomic():
+            mistake_it()
+            with suppress(TransactionManagementError):
+                add_feed(2)
+        assert feeds() == []
 
 
 def test_a_turnstile_lets_threads_in_one_by_one_in_the_order_they_came() -> None:
@@ -111,6 +240,63 @@ class TestRoundTrips:
         with transaction.atomic():
             Feed.objects.filter(pk=1).exists()
         assert self.questions() - before == 1 + 3
+
+    @pytest.fixture
+    def sent(self) -> Iterator[list[str]]:
+        """What goes over the wire, a text for each round trip."""
+        connection.ensure_connection()
+        sent: list[str] = []
+        driver = connection.connection
+
+        def query(text: bytes) -> Any:
+            sent.append(bytes(text).decode())
+            return type(driver).query(driver, text)
+
+        driver.query = query
+        driver.commit = lambda: query(b"COMMIT")
+        driver.rollback = lambda: query(b"ROLLBACK")
+        yield sent
+        connection.close()  # and its driver with what was put on it
+
+    def test_begin_goes_with_the_first_statement(self, sent: list[str]) -> None:
+        with transaction.atomic():
+            Feed.objects.filter(pk=1).exists()
+            Feed.objects.filter(pk=2).exists()
+        assert [text[:13] for text in sent] == ["BEGIN;SELECT ", "SELECT 1 AS `", "COMMIT"]
+
+    def test_a_transaction_without_statements_sends_nothing(self, sent: list[str]) -> None:
+        with transaction.atomic(), transaction.atomic():
+            pass
+        with transaction.atomic():
+            transaction.set_rollback(True)
+        assert sent == []
+
+    def test_what_is_written_later_goes_with_the_commit(self, sent: list[str]) -> None:
+        with transaction.atomic():
+            add_feed(1)
+            add_feed(2)
+        assert [text.count("INSERT") for text in sent] == [2]
+        assert (sent[0][:13], sent[0][-7:]) == ("BEGIN;INSERT ", ";COMMIT")
+        connection.close()
+        assert feeds() == [1, 2]
+
+    def test_savepoints_go_with_what_is_done_between_them(self, sent: list[str]) -> None:
+        with transaction.atomic():
+            for position in (1, 2):
+                with transaction.atomic():
+                    Feed.objects.create(last_position=position)
+        assert len(sent) == 3
+        assert [text.count("SAVEPOINT") for text in sent] == [1, 2, 1]
+        assert feeds() == [1, 2]
+
+    def test_an_order_takes_three_round_trips(
+        self, place: Callable[..., Order], make_product: Callable[..., Product], sent: list[str]
+    ) -> None:
+        lines = [(make_product(), 1) for _ in range(5)]
+        place(*lines)
+        del sent[:]
+        place(*lines)
+        assert [text.count(";") + 1 for text in sent] == [4, 3, 6]
 
     def test_what_is_rolled_back_is_gone_and_what_is_committed_is_there(self) -> None:
         Feed.objects.update_or_create(pk=1, defaults={"last_position": 1})

@@ -235,7 +235,7 @@ def test_many_rows_get_values_of_their_own_in_one_statement(
 ) -> None:
     one, two, three = (level_of(make_product(on_hand=10)) for _ in range(3))
     with django_assert_num_queries(1):
-        Assign(StockLevel)(
+        Assign(StockLevel).later(
             {"on_hand": {one.pk: 20, two.pk: 30}, "reserved": {two.pk: 5}}, [one.pk, two.pk]
         )
     assert list(StockLevel.objects.order_by("pk").values_list("on_hand", "reserved")) == [

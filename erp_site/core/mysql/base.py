@@ -1,11 +1,57 @@
-"""Django's MySQL backend with fewer round trips: two less for each transaction, and one less for most requests."""
+"""Django's MySQL backend with fewer round trips: what need not be answered at once travels with what must."""
 
 import time
-from typing import Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
+import MySQLdb  # type: ignore[import-untyped]  # compiled
+from django.db import IntegrityError
 from django.db.backends.mysql import base
 
 TRUSTED_FOR: Final = 5.0  # seconds that a connection found alive is not asked again
+BEGIN: Final = b"BEGIN"
+COMMIT: Final = b"COMMIT"
+
+
+class CursorWrapper(base.CursorWrapper):
+    """Sends along what waits. The answers of the statements before the last one say whether they failed, no more."""
+
+    def __init__(self, cursor: Any, database: "DatabaseWrapper") -> None:
+        super().__init__(cursor)
+        self.database = database
+
+    def execute(self, query: Any, args: Any = None) -> Any:
+        if not self.database.waiting:
+            return super().execute(query, args)
+        waiting = self.database.take_waiting()
+        with self.database.doomed_by_failure():
+            super().execute(b";".join([*waiting, self.cursor._mogrify(query, args)]))
+            for _ in waiting[1:]:
+                self.nextset()
+        self.nextset()
+        return self.rowcount
+
+    def executemany(self, query: Any, args: Any) -> Any:
+        self.database.send_waiting()
+        return super().executemany(query, args)
+
+    def execute_all(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+        """Send several statements at once; the cursor stands at the answer of the first, `nextset()` goes on."""
+        self.execute(b";".join(self.database.written_out(*each) for each in statements))
+
+    def nextset(self) -> Any:
+        try:
+            return self.cursor.nextset()
+        except MySQLdb.OperationalError as error:
+            raise as_django_reads_it(error) from None
+
+
+def as_django_reads_it(error: Exception) -> Exception:
+    """MySQL calls some refusals of a value operational: what Django's own cursor makes of them."""
+    if error.args and error.args[0] in base.CursorWrapper.codes_for_integrityerror:
+        return IntegrityError(*error.args)
+    return error
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -15,14 +61,113 @@ class DatabaseWrapper(base.DatabaseWrapper):
     health_check_done: bool
     health_check_enabled: bool
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Statements of the present transaction that go with the next one, or with its COMMIT.
+        self.waiting: list[bytes] = []
+        #: One of them writes something, and may be refused.
+        self.may_fail = False
+
+    def create_cursor(self, name: str | None = None) -> CursorWrapper:
+        return CursorWrapper(self.connection.cursor(), self)
+
+    def execute_later(self, sql: str, values: Sequence[Any]) -> None:
+        """Send this with the next statement of the transaction, or with its COMMIT, which then fails if this does."""
+        self.validate_no_broken_transaction()
+        self.waiting.append(self.written_out(sql, values))
+        self.may_fail = True
+
+    def written_out(self, sql: str, values: Sequence[Any]) -> bytes:
+        """The statement with its values in it, as the driver's own cursor writes it."""
+        return sql.encode() % tuple(map(self.connection.literal, values))
+
+    def take_waiting(self) -> list[bytes]:
+        taken, self.waiting, self.may_fail = self.waiting, [], False
+        return taken
+
+    def send_waiting(self) -> None:
+        """Send what waits by itself."""
+        if self.waiting:
+            with self.doomed_by_failure():
+                self._send_waiting_and()
+
+    @contextmanager
+    def doomed_by_failure(self) -> Iterator[None]:
+        """Without this, who expects their own statement to be refused could catch the refusal of one that waited, and
+        the transaction would be committed without it."""
+        try:
+            yield
+        except BaseException:
+            self.needs_rollback = True
+            raise
+
+    def _send_waiting_and(self, *more: bytes) -> None:
+        """Send what waits, and `more`, none of which answers anything."""
+        with self.wrap_database_errors:
+            try:
+                self.connection.query(b";".join([*self.take_waiting(), *more]))
+                while self.connection.next_result() == 0:
+                    pass
+            except MySQLdb.OperationalError as error:
+                raise as_django_reads_it(error) from None
+
     def _start_transaction_under_autocommit(self) -> None:
         """BEGIN, where Django would switch autocommit off before and on again after each transaction.
 
         A deadlock ends the transaction on the server, and what came after it would be committed at once: so
         nothing inside atomic() may catch OperationalError, which is a rule of the house anyway.
         """
-        with self.wrap_database_errors:
-            self.connection.query("BEGIN")
+        self.waiting = [BEGIN]
+
+    def _commit(self) -> None:
+        if self.waiting == [BEGIN]:  # nothing was asked
+            self.waiting = []
+        elif self.waiting:
+            self._send_waiting_and(COMMIT)
+        else:
+            super()._commit()  # type: ignore[misc]  # the stubs know public names alone
+
+    def _rollback(self) -> None:
+        if BEGIN not in self.take_waiting():
+            super()._rollback()  # type: ignore[misc]
+
+    def _savepoint(self, sid: str) -> None:
+        if self.may_fail:  # outside of what is undone
+            self.send_waiting()
+        if self._is_watched:
+            super()._savepoint(sid)  # type: ignore[misc]
+        else:
+            self.waiting.append(self.ops.savepoint_create_sql(sid).encode())
+
+    def _savepoint_commit(self, sid: str) -> None:
+        release = self.ops.savepoint_commit_sql(sid).encode()
+        if self.waiting[-1:] == [self.ops.savepoint_create_sql(sid).encode()]:
+            self.waiting.pop()  # nothing was asked
+        elif self.may_fail:
+            self._send_waiting_and(release)
+        elif self._is_watched:
+            super()._savepoint_commit(sid)  # type: ignore[misc]
+        else:
+            self.waiting.append(release)
+
+    @property
+    def _is_watched(self) -> bool:
+        """Does somebody count or log statements? Then each passes the cursor by itself."""
+        return bool(self.queries_logged or self.execute_wrappers)
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        begun = self.ops.savepoint_create_sql(sid).encode()
+        if begun in self.waiting:
+            del self.waiting[self.waiting.index(begun) + 1 :]
+            self.may_fail = False  # what may have failed was sent before the savepoint
+            return
+        # All of it came after the savepoint, which has been sent, with everything that waited before.
+        self.take_waiting()
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+
+    def close(self) -> None:
+        self.take_waiting()
+        super().close()
 
     def close_if_health_check_failed(self) -> None:
         """Once in a while, not with every request; a connection that has failed is checked by Django anyway."""
