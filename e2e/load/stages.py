@@ -43,7 +43,9 @@ STAGES: Final = {
     "lines: 1 statement": ["orders.services._insert_items.later"],
     "history and events: 2 statements": ["orders.services.order_placed.send"],
     "the transaction's begin": ["django.db.transaction.Atomic.__enter__"],
-    "these 5 statements and COMMIT, flushed to the disk, in 1 round trip": ["django.db.transaction.Atomic.__exit__"],
+    "these 5 statements and COMMIT, flushed to the disk, in 1 round trip": [
+        "django.db.transaction.Atomic.__exit__"
+    ],
     "the answer": ["orders.api.whole"],
 }
 

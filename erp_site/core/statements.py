@@ -5,13 +5,18 @@ statements that every order runs, and some that every row of an import does, are
 models' own `_meta` and by the ORM's own compiler, and then only filled in. They run inside `atomic()` on the
 connection that the ORM uses, errors become Django's, and tests compare what they write and read with what the
 ORM does (`test_statements.py`). Everything else uses the ORM.
+
+Across a network it is round trips that cost: `together` sends several statements at once, and what is written
+`later` goes with the next statement of the transaction or with its COMMIT. On SQLite, and where statements are
+counted or logged, they are sent one by one in the same order.
 """
 
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
@@ -33,41 +38,23 @@ def _database() -> Any:
 
 
 class Statement[T](NamedTuple):
-    """A statement that can be sent, and how its answer is read from the driver's cursor."""
+    """A statement that can be sent, and what is made of its answer: the rows, and the id that an INSERT gave."""
 
     sql: str
     values: Sequence[Any]
-    read: Callable[[Any], T]
+    read: Callable[[Sequence[Any], int], T]
 
     def run(self) -> T:
-        """Past Django's own cursor, which costs as much as the driver's."""
-        database = _database()
-        if _is_watched(database):
-            with database.cursor() as watched:
-                watched.execute(self.sql, self.values)
-                return self.read(watched)
-        database.close_if_health_check_failed()
-        database.validate_no_broken_transaction()
-        with database.wrap_database_errors:
-            cursor = database.create_cursor()
-            try:
-                cursor.execute(self.sql, self.values)
-                return self.read(cursor)
-            finally:
-                cursor.close()
+        """Send it now."""
+        return cast("T", together(self)[0])
 
     def run_later(self) -> None:
         """With whatever the transaction sends next, be it its COMMIT: that fails if this does."""
         database = _database()
         if database.vendor == "mysql" and database.in_atomic_block and not _is_watched(database):
-            database.execute_later(self.sql, self.values)
+            database.ask_later(self.sql, self.values)
         else:
-            self.run()
-
-
-def _is_watched(database: Any) -> bool:
-    """Does somebody count or log each statement? Then it has to pass Django's own cursor, as it does at the start."""
-    return bool(database.queries_logged or database.execute_wrappers or database.connection is None)
+            together(self)
 
 
 def together(*statements: Statement[Any]) -> list[Any]:
@@ -77,21 +64,38 @@ def together(*statements: Statement[Any]) -> list[Any]:
     database stops.
     """
     database = _database()
-    if database.vendor != "mysql" or _is_watched(database):
-        return [each.run() for each in statements]
+    if _is_watched(database):
+        return [_through_django(database, each) for each in statements]
     database.close_if_health_check_failed()
+    database.ensure_connection()
+    if database.vendor != "mysql":
+        return [_through_the_driver(database, each) for each in statements]
+    answers = database.ask(*(each[:2] for each in statements))
+    return [each.read(*answer) for each, answer in zip(statements, answers, strict=True)]
+
+
+def _is_watched(database: Any) -> bool:
+    """Does somebody count or log each statement?"""
+    return bool(database.queries_logged or database.execute_wrappers)
+
+
+def _through_django[T](database: Any, statement: Statement[T]) -> T:
+    with database.cursor() as cursor:
+        cursor.execute(statement.sql, statement.values)
+        return _read(cursor, statement)
+
+
+def _through_the_driver[T](database: Any, statement: Statement[T]) -> T:
+    """Past Django's own cursor, which costs as much as the driver's."""
     database.validate_no_broken_transaction()
-    with database.wrap_database_errors:
-        cursor = database.create_cursor()
-        try:
-            cursor.execute_all([(each.sql, each.values) for each in statements])
-            answers = [statements[0].read(cursor)]
-            for each in statements[1:]:
-                cursor.nextset()
-                answers.append(each.read(cursor))
-            return answers
-        finally:
-            cursor.close()
+    with database.wrap_database_errors, closing(database.create_cursor()) as cursor:
+        cursor.execute(statement.sql, statement.values)
+        return _read(cursor, statement)
+
+
+def _read[T](cursor: Any, statement: Statement[T]) -> T:
+    rows = cursor.fetchall() if cursor.description else ()
+    return statement.read(rows, int(cursor.lastrowid or 0))
 
 
 class Parameter(Expression):
@@ -134,11 +138,7 @@ class Query:
             _value(database, values[part.index]) if type(part) is Parameter else part
             for part in template
         ]
-
-        def read(cursor: Any) -> Any:
-            return self._answer(cursor.fetchall(), compiler, converters)
-
-        return Statement(sql, filled, read)
+        return Statement(sql, filled, lambda rows, _id: self._answer(rows, compiler, converters))
 
     def _answer(self, rows: Sequence[Any], compiler: Any, converters: Any) -> Any:
         if converters:
@@ -234,12 +234,8 @@ class Insert:
         return f"INSERT INTO {quote(self.table)} ({columns}) VALUES {', '.join([row] * count)}"  # noqa: S608 -- names of our own models
 
 
-def _nothing(cursor: Any) -> None:
-    return None
-
-
-def _last_id(cursor: Any) -> int:
-    return int(cursor.lastrowid or 0)
+def _last_id(_rows: Sequence[Any], last_id: int) -> int:
+    return last_id
 
 
 def _converter(database: Any, field: "models.Field[Any, Any]") -> Callable[[Any], Any] | None:
@@ -282,7 +278,7 @@ class Assign:
         )
         sql = self._plans.get(shape) or self._plans.setdefault(shape, self._sql(*shape[1:]))
         values = [part for each in columns.values() for pair in each.items() for part in pair]
-        Statement(sql, [*values, *keys], _nothing).run_later()
+        Statement(sql, [*values, *keys], _last_id).run_later()
 
     def _sql(self, columns: Sequence[tuple[str, int]], count: int) -> str:
         quote: Callable[[Any], str] = connection.ops.quote_name

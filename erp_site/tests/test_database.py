@@ -20,7 +20,7 @@ from django.db.transaction import TransactionManagementError
 from catalog.models import Product, StockLevel
 from erp_site.core.models import Feed
 from erp_site.core.sqlite.base import Turnstile
-from erp_site.core.statements import Assign, Insert
+from erp_site.core.statements import Assign, Insert, Query
 from erp_site.testing import level_of
 from orders.models import Order
 
@@ -324,10 +324,12 @@ class TestRoundTrips:
         other.close()
 
     def test_a_connection_that_was_idle_is_looked_at_before_it_is_used(self) -> None:
-        self.kill()
-        connection.found_alive_at = 0.0  # type: ignore[attr-defined]  # our backend's
-        close_old_connections()
-        assert self.questions() > 0
+        ask = Query(lambda pk: Feed.objects.filter(pk=pk).values_list("pk"))
+        for question in (self.questions, lambda: len(ask(0)) + 1):
+            self.kill()
+            connection.found_alive_at = 0.0  # type: ignore[attr-defined]  # our backend's
+            close_old_connections()
+            assert question() > 0
 
     def test_one_that_died_just_after_it_was_used_costs_one_request(self) -> None:
         close_old_connections()
