@@ -13,6 +13,7 @@ counted or logged, they are sent one by one in the same order.
 
 import functools
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
@@ -32,9 +33,14 @@ _PLAIN: Final = (
 )
 
 
-def _database() -> Any:
-    """This thread's connection itself: the proxy that Django offers costs a look-up with each attribute."""
-    return connections[DEFAULT_DB_ALIAS]
+class _Here(threading.local):
+    """What a thread finds once: Django's proxies look it up, by way of asyncio, with each attribute."""
+
+    def __init__(self) -> None:
+        self.database: Any = connections[DEFAULT_DB_ALIAS]
+
+
+_here: Final = _Here()
 
 
 class Statement[T](NamedTuple):
@@ -50,7 +56,7 @@ class Statement[T](NamedTuple):
 
     def run_later(self) -> None:
         """With whatever the transaction sends next, be it its COMMIT: that fails if this does."""
-        database = _database()
+        database = _here.database
         if database.vendor == "mysql" and database.in_atomic_block and not _is_watched(database):
             database.ask_later(self.sql, self.values)
         else:
@@ -63,7 +69,7 @@ def together(*statements: Statement[Any]) -> list[Any]:
     They are all sent before the first is read: what one refuses, later ones do not see. At the first error the
     database stops.
     """
-    database = _database()
+    database = _here.database
     if _is_watched(database):
         return [_through_django(database, each) for each in statements]
     database.close_if_health_check_failed()
@@ -129,7 +135,7 @@ class Query:
 
     def of(self, *values: Any) -> Statement[Any]:
         """The statement that asks for these values, to be sent `together` with others."""
-        database = _database()
+        database = _here.database
         plan = self._plans.get((database.vendor, len(values)))
         if plan is None:
             plan = self._plans[database.vendor, len(values)] = self._compile(database, len(values))
@@ -208,7 +214,7 @@ class Insert:
 
     def of(self, rows: Sequence[Sequence[Any]]) -> Statement[int]:
         """The statement that writes these rows, to be sent `together` with others."""
-        database = _database()
+        database = _here.database
         key = database.vendor, len(rows)
         sql = self._plans.get(key) or self._plans.setdefault(key, self._sql(len(rows)))
         prepare = self._prepare.get(database.vendor)
@@ -270,7 +276,7 @@ class Assign:
 
     def later(self, columns: Mapping[str, Mapping[int, int]], keys: Sequence[int]) -> None:
         """Set each column of `columns`, {field: {primary key: value}}, in the rows `keys`, as `Insert.later` does."""
-        database = _database()
+        database = _here.database
         shape = (
             database.vendor,
             tuple((name, len(each)) for name, each in columns.items()),

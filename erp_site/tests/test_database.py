@@ -4,7 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import (
@@ -23,6 +26,7 @@ from erp_site.core.sqlite.base import Turnstile
 from erp_site.core.statements import Assign, Insert, Query
 from erp_site.testing import level_of
 from orders.models import Order
+from orders.states import OrderStatus
 
 on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="the queue is SQLite's")
 on_mysql = pytest.mark.skipif("connection.vendor != 'mysql'", reason="the round trips are MySQL's")
@@ -257,6 +261,17 @@ class TestRoundTrips:
         driver.rollback = lambda: query(b"ROLLBACK")
         yield sent
         connection.close()  # and its driver with what was put on it
+
+    @pytest.mark.parametrize(
+        "value",
+        ["a", "'\\\";%s\0\n\x1aç🍬", "", 0, -(2**63), 2**64, None, True, 1.5, b"\0'", date(2026, 2, 28),
+         Decimal("-0.10"), Decimal("1E+3"), Decimal("1E-9"), OrderStatus.PENDING, UUID(int=7)],
+    )  # fmt: skip
+    def test_values_are_written_as_the_driver_writes_them(self, value: Any) -> None:
+        connection.ensure_connection()
+        with connection.connection.cursor() as cursor:
+            expected = cursor._mogrify("SELECT %s", [value])
+        assert connection.written_out("SELECT %s", [value]) == expected  # type: ignore[attr-defined]
 
     def test_begin_goes_with_the_first_statement(self, sent: list[str]) -> None:
         with transaction.atomic():

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import MySQLdb  # type: ignore[import-untyped]  # compiled
@@ -111,18 +112,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.may_fail = True
 
     def written_out(self, sql: str, values: Sequence[Any]) -> bytes:
-        """The statement with its values in it, as the driver writes them; most are texts and numbers."""
-        driver = self.connection
-        return sql.encode() % tuple(
-            [
-                driver.string_literal(value.encode())
-                if type(value) is str
-                else b"%d" % value
-                if type(value) is int
-                else driver.literal(value)
-                for value in values
-            ]
-        )
+        """The statement with its values in it, as the driver writes them."""
+        return sql.encode() % tuple([self._literal(value) for value in values])
+
+    def _literal(self, value: Any) -> bytes:
+        # Nearly all of an order's values are of these kinds, for which the driver takes five times as long.
+        kind = type(value)
+        if kind is str:
+            return bytes(self.connection.string_literal(value.encode()))
+        if kind is int:
+            return b"%d" % value
+        if value is None:
+            return b"NULL"
+        if kind is Decimal:
+            return f"{value:f}".encode()
+        return bytes(self.connection.literal(value))
 
     def take_waiting(self) -> list[bytes]:
         taken, self.waiting, self.may_fail = self.waiting, [], False
