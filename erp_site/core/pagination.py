@@ -38,19 +38,19 @@ def capped_count(queryset: QuerySet[Any]) -> tuple[int, bool]:
 _SPAN: Final = "short_span_of"
 
 
-def of_short_span[M: models.Model](queryset: QuerySet[M], column: str) -> QuerySet[M]:
-    """Say that the queryset is filtered to a short span of `column`, so few rows are left to be sorted by another.
+def of_short_span[M: models.Model](queryset: QuerySet[M], *columns: str) -> QuerySet[M]:
+    """Say that the queryset is filtered to short spans of `columns`, so few rows are left to be sorted by another.
 
     Planners do not know that one time follows the other, and think that walking a list sorted by another column they
     will soon come to such rows; they lie together, though, and half a million others before them.
     """
-    return queryset.alias(**{_SPAN: Value(column)})
+    return queryset.alias(**{_SPAN: Value(" ".join(columns))})
 
 
 def _ordered[M: models.Model](queryset: QuerySet[M], ordering: Sequence[str]) -> QuerySet[M]:
     span = queryset.query.annotations.get(_SPAN)
     column = ordering[0].removeprefix("-")
-    if not isinstance(span, Value) or span.value == column:
+    if not isinstance(span, Value) or column in str(span.value).split():
         return queryset.order_by(*ordering)
     # An expression, which no index has sorted: the rows of the span are found first.
     by_hand = Coalesce(F(column), F(column))

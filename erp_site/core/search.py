@@ -189,13 +189,11 @@ def matching_or[M: models.Model](
     ids = [
         list(part.order_by().values_list("pk", flat=True)[:_FEW]) for part in (by_words, by_keys)
     ]
-    if not ids[1]:
-        found = owners(table, text)
-        if len(ids[0]) < _FEW or found is None:
-            return by_words
-        return queryset.filter(pk__among=found)
-    if not ids[0]:
-        return by_keys
     if max(map(len, ids)) < _FEW:
         return queryset.filter(pk__in={*ids[0], *ids[1]})
+    if not ids[0]:
+        return by_keys
+    found = owners(table, text)
+    if not ids[1] and found is not None:
+        return queryset.filter(pk__among=found)
     return queryset.filter(Q(pk__in=by_words.order_by().values("pk")) | keys)

@@ -23,6 +23,8 @@ class CursorWrapper(base.CursorWrapper):
         self.database = database
 
     def execute(self, query: Any, args: Any = None) -> Any:
+        if self.database.is_watched:
+            self.database.send_waiting()
         if not self.database.waiting:
             return super().execute(query, args)
         waiting = self.database.take_waiting()
@@ -181,7 +183,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _savepoint(self, sid: str) -> None:
         if self.may_fail:  # outside of what is undone
             self.send_waiting()
-        if self._is_watched:
+        if self.is_watched:
             super()._savepoint(sid)  # type: ignore[misc]
         else:
             self.waiting.append(self.ops.savepoint_create_sql(sid).encode())
@@ -192,13 +194,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.waiting.pop()  # nothing was asked
         elif self.may_fail:
             self._send_waiting_and(release)
-        elif self._is_watched:
+        elif self.is_watched:
             super()._savepoint_commit(sid)  # type: ignore[misc]
         else:
             self.waiting.append(release)
 
     @property
-    def _is_watched(self) -> bool:
+    def is_watched(self) -> bool:
         """Does somebody count or log statements? Then each passes the cursor by itself."""
         return bool(self.queries_logged or self.execute_wrappers)
 
