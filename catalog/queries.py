@@ -6,8 +6,8 @@ from typing import Any, Final
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
+from erp_site.core.counting import figures
 from erp_site.core.errors import NotFound
-from erp_site.core.pagination import capped_count
 from erp_site.core.search import matching
 
 from .models import Product, ProductWord, StockLevel, StockMovement, available
@@ -115,4 +115,4 @@ def tab_counts() -> dict[str, int]:
         "low_stock": low_stock(Product.objects.all(), low=True),
         "inactive": Product.objects.filter(is_active=False),
     }
-    return {name: capped_count(found)[0] for name, found in wanted.items()}
+    return {name: figures(found).count for name, found in wanted.items()}

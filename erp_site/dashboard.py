@@ -17,7 +17,7 @@ from accounts.queries import waiting_users
 from accounts.roles import Permission
 from catalog.models import Product
 from catalog.queries import low_stock
-from erp_site.core.pagination import COUNT_CAP, capped_count
+from erp_site.core.counting import COUNT_CAP, figures
 from orders.models import OrderHistory
 from orders.queries import desk_counts
 
@@ -95,9 +95,9 @@ def tiles(request: SignedIn) -> list[Tile]:
     shown = [task for task in TASKS if may(task.visible)]
     counts = {name: min(count, COUNT_CAP) for name, count in desk_counts().items()}
     if may(Permission.VIEW_PRODUCTS):
-        counts["low_stock"] = capped_count(low_stock(Product.objects.all(), low=True))[0]
+        counts["low_stock"] = figures(low_stock(Product.objects.all(), low=True)).count
     if may(Permission.VIEW_USERS):
-        counts["waiting"] = capped_count(waiting_users())[0]
+        counts["waiting"] = figures(waiting_users()).count
     found = [Tile(task, counts[task.name], may(task.acts)) for task in shown]
     return sorted(found, key=lambda tile: not tile.is_mine)
 

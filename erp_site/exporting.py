@@ -11,9 +11,10 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.auth import SignedIn
 from erp_site.core import clock
+from erp_site.core.counting import figures
 from erp_site.core.errors import Denied, Invalid, NotFound
 from erp_site.core.filtering import apply
-from erp_site.core.pagination import capped_count, in_chunks
+from erp_site.core.pagination import in_chunks
 from erp_site.core.tabular import (
     CHUNK,
     CSV_TYPE,
@@ -56,7 +57,7 @@ def export(request: SignedIn, name: str, kind: str) -> HttpResponseBase:
     if sort.removeprefix("-") not in sheet.sorts:
         sort = sheet.default
     column = ("-" if sort.startswith("-") else "") + sheet.sorts[sort.removeprefix("-")]
-    if kind == "xlsx" and capped_count(found)[1] and found[: XLSX_ROWS + 1].count() > XLSX_ROWS:
+    if kind == "xlsx" and figures(found).capped and found[: XLSX_ROWS + 1].count() > XLSX_ROWS:
         raise Invalid(_("XLSX ends at a million rows. Filter the list, or take CSV."))
 
     def rows() -> Rows:

@@ -111,8 +111,11 @@ def _fresh_caches() -> Iterator[None]:
     """Sign-in limits and the like do not leak from one test into the next."""
     from django.core.cache import cache  # noqa: PLC0415 -- the plugin loads before Django
 
+    from erp_site.core import counting  # noqa: PLC0415 -- its models can be imported only now
+
     yield
     cache.clear()
+    counting.forget()
 
 
 @functools.cache

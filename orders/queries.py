@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from customers.models import Customer
 from erp_site.core import clock
+from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
-from erp_site.core.pagination import COUNT_CAP
 from erp_site.core.statements import Query, RowCount, Statement
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView

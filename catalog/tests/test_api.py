@@ -14,7 +14,7 @@ from catalog.filters import ProductFilter
 from catalog.models import Product, ProductWord, StockLevel, StockMovement, is_low
 from catalog.queries import MOVEMENT_SORTS, SORTS
 from catalog.schemas import MovementKind, MovementListParams, ProductListParams, Sort, StockReason
-from erp_site.core import pagination
+from erp_site.core import counting
 from erp_site.core.models import Event
 from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api, level_of
@@ -586,10 +586,10 @@ def test_counts_stop_at_ten_thousand(api: Api) -> None:
             Product(sku=f"BULK-{number:05d}", name="Bulk", price="1.00") for number in numbers
         )
 
-    fill(range(pagination.COUNT_CAP))
+    fill(range(counting.COUNT_CAP))
     answer = api.get("/products", limit=1)
     assert (answer.body["count"], answer.body["count_capped"]) == (10_000, False)
-    fill(range(pagination.COUNT_CAP, pagination.COUNT_CAP + 2))
+    fill(range(counting.COUNT_CAP, counting.COUNT_CAP + 2))
     answer = api.get("/products", limit=1)
     assert (answer.body["count"], answer.body["count_capped"]) == (10_000, True)
     beyond = api.get("/products", limit=1, page=10_002, sort="sku")

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest
 
+from .counting import figures
 from .filtering import ListFilter
-from .pagination import COUNT_CAP, Split, rows_of
+from .pagination import Split, rows_of
 
 PAGE_SIZE: Final = 25
 
@@ -100,19 +101,17 @@ def listing[M: models.Model](
         sort = default
     way = "-" if sort.startswith("-") else ""
     column = sorts[sort.removeprefix("-")]
-    capped_rows = filtered.order_by().values("pk", *([sum_of] if sum_of else []))[: COUNT_CAP + 1]
-    figures = capped_rows.aggregate(n=Count("pk"), **({"total": Sum(sum_of)} if sum_of else {}))
-    capped = figures["n"] > COUNT_CAP
+    found = figures(filtered, sum_of=sum_of)
     each = split(bound.form.cleaned_data) if valid and split else None
     page = _page_number(request.GET.get("page", ""))
-    if not capped:  # the last page, when the list has become shorter than an old address
-        page = min(page, max(1, -(-figures["n"] // PAGE_SIZE)))
+    if not found.capped:  # the last page, when the list has become shorter than an old address
+        page = min(page, max(1, -(-found.count // PAGE_SIZE)))
     start = (page - 1) * PAGE_SIZE
     rows = rows_of(filtered, [f"{way}{column}", f"{way}id"], start, start + PAGE_SIZE, split=each)
     return Listing(
         rows=rows,
-        count=min(figures["n"], COUNT_CAP),
-        capped=capped,
+        count=found.count,
+        capped=found.capped,
         page=page,
         sort=sort,
         form=bound.form,
@@ -121,7 +120,7 @@ def listing[M: models.Model](
             for name, values in request.GET.lists()
             if name in bound.filters and any(value.strip() for value in values)
         },
-        total=None if capped else figures.get("total"),
+        total=found.total,
     )
 
 

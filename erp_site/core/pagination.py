@@ -1,4 +1,4 @@
-"""Lists: numbered pages for people, keyset cursors for machines, counts that stop at 10,000."""
+"""Lists: numbered pages for people, keyset cursors for machines."""
 
 import base64
 import binascii
@@ -16,9 +16,8 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
+from .counting import figures
 from .errors import Invalid
-
-COUNT_CAP: Final = 10_000
 
 
 class Params(Protocol):
@@ -27,12 +26,6 @@ class Params(Protocol):
     limit: int
     page: int | None
     cursor: str | None
-
-
-def capped_count(queryset: QuerySet[Any]) -> tuple[int, bool]:
-    """How many rows, exact up to COUNT_CAP; and whether there are more than that."""
-    count = queryset.order_by().values("pk")[: COUNT_CAP + 1].count()
-    return min(count, COUNT_CAP), count > COUNT_CAP
 
 
 _SPAN: Final = "short_span_of"
@@ -152,7 +145,7 @@ def paginate[M: models.Model](
     descending = sort.startswith("-")
     column = sort.removeprefix("-")
     ordering = [f"-{column}", "-id"] if descending else [column, "id"]
-    count, capped = capped_count(queryset)
+    found = figures(queryset)
     rest = queryset
     if params.cursor is not None:
         rest = rest.filter(
@@ -163,7 +156,7 @@ def paginate[M: models.Model](
     else:
         page = params.page or 1
         offset = (page - 1) * params.limit
-    if offset >= count and not capped:
+    if offset >= found.count and not found.capped:
         rows: list[M] = []
     else:
         rows = rows_of(rest, ordering, offset, offset + params.limit + 1, split=split)
@@ -173,8 +166,8 @@ def paginate[M: models.Model](
     _link(request, response, page=page, more=more, next_cursor=next_cursor)
     body: dict[str, Any] = {
         "items": rows,
-        "count": count,
-        "count_capped": capped,
+        "count": found.count,
+        "count_capped": found.capped,
         "next_cursor": next_cursor,
     }
     if page is not None:
