@@ -16,7 +16,7 @@ from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
-from erp_site.core.statements import Query, RowCount, Statement
+from erp_site.core.statements import Query, RowCount, Statement, together
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
 from .states import HOLDS_STOCK, OPEN, OrderStatus
@@ -165,9 +165,11 @@ _counted: Final = {cap: _desks(cap) for cap in (TAB_CAP, COUNT_CAP)}
 def desk_counts(cap: int = COUNT_CAP) -> dict[str, int]:
     """How many orders wait at each desk, up to the cap (TAB_CAP or COUNT_CAP) and one more."""
     today = clock.today()
-    return {
-        name: count(today) if name == "late" else count() for name, count in _counted[cap].items()
+    asked = {
+        name: count.of(today) if name == "late" else count.of()
+        for name, count in _counted[cap].items()
     }
+    return dict(zip(asked, together(*asked.values()), strict=True))
 
 
 #: True of every order, and says so to the index of due dates, which begins with the status.

@@ -1,7 +1,10 @@
 """How values are shown: money, numbers and CPF/CNPJ in the reader's locale."""
 
+import functools
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import segno
 from django import template
@@ -15,6 +18,24 @@ from erp_site.core import clock, taxid
 from orders.models import order_number
 
 register = template.Library()
+
+
+def _remembered[D: (date, datetime, date | None)](show: Callable[[D], str]) -> Callable[[D], str]:
+    """`show`, whose words for a time are the same for every reader of a language, all year.
+
+    Times take longer than all else in a row of a list, and people look at the same rows again and again.
+    """
+
+    @functools.lru_cache(maxsize=4096)
+    def shown(when: D, *_context: Any) -> str:
+        return show(when)
+
+    @functools.wraps(show)
+    def lookup(when: D) -> str:
+        zone = timezone.get_current_timezone()
+        return shown(when, get_language(), clock.today().year, zone)
+
+    return lookup
 
 
 @register.filter
@@ -33,6 +54,7 @@ def whole(number: int | None) -> str:
 
 
 @register.filter
+@_remembered
 def moment(when: datetime) -> str:
     """A time, as short as is clear: "23/11 14:20" in Portuguese, "Nov 23, 14:20" in English; older ones have a year."""
     local = timezone.localtime(when)
@@ -42,6 +64,7 @@ def moment(when: datetime) -> str:
 
 
 @register.filter
+@_remembered
 def day(when: date | None) -> str:
     """A date, as short as is clear: "23/11" in Portuguese, "Nov 23" in English; those of other years have theirs."""
     if when is None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.formats import date_format
 
 from erp_site.core import clock
@@ -52,3 +52,17 @@ def test_values_in_the_readers_language(
         with translation.override(language):
             answers.append(shown())
     assert answers == [portuguese, english]
+
+
+def test_what_is_remembered_of_a_time_is_not_told_in_another_year_zone_or_language() -> None:
+    when = datetime(THIS_YEAR, 3, 9, 15, 30, tzinfo=UTC)
+    with translation.override("en"):
+        assert (moment(when), day(when.date())) == ("Mar 9, 12:30", "Mar 9")
+        with clock.moved_to(when.replace(year=THIS_YEAR + 1)):
+            assert moment(when) == f"Mar 9, {THIS_YEAR}, 12:30"
+            assert day(when.date()) == f"Mar 9, {THIS_YEAR}"
+        with timezone.override("UTC"):
+            assert moment(when) == "Mar 9, 15:30"
+        assert (moment(when), day(when.date())) == ("Mar 9, 12:30", "Mar 9")
+    with translation.override("pt-br"):
+        assert (moment(when), day(when.date())) == ("09/03 12:30", "09/03")
