@@ -385,6 +385,12 @@ else:
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
     }
+#: Pieces of pages, each under a name that says all of what is in it: every process makes its own.
+CACHES["template_fragments"] = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "LOCATION": "fragments",
+    "OPTIONS": {"MAX_ENTRIES": 2_000},
+}
 MAILERS = {"default": mailer(env.EMAIL_URL)}
 
 LANGUAGE_CODE = "en"

@@ -109,12 +109,13 @@ class Api:
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
     """Sign-in limits and the like do not leak from one test into the next."""
-    from django.core.cache import cache  # noqa: PLC0415 -- the plugin loads before Django
+    from django.core.cache import caches  # noqa: PLC0415 -- the plugin loads before Django
 
     from erp_site.core import counting  # noqa: PLC0415 -- its models can be imported only now
 
     yield
-    cache.clear()
+    for cache in caches.all():
+        cache.clear()
     counting.forget()
 
 

@@ -7,10 +7,11 @@ import selectors
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any, Final
+from urllib.parse import urlencode
 
 type Requests = Iterator[bytes]
 
@@ -44,13 +45,19 @@ class _Connection:
 def request(method: str, path: str, token: str, body: Any = None, **headers: str) -> bytes:
     """A request as it goes over the wire."""
     content = b"" if body is None else json.dumps(body).encode()
+    return _written(method, path, token, content, "application/json", headers)
+
+
+def _written(
+    method: str, path: str, token: str, content: bytes, kind: str, headers: Mapping[str, str]
+) -> bytes:
     lines = [
         f"{method} {path} HTTP/1.1", "Host: 127.0.0.1",
         *([f"Authorization: Bearer {token}"] if token else []),
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]  # fmt: skip
     if content:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(content)}"]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + content
 
 
@@ -91,6 +98,17 @@ def pages(paths: Sequence[str], cookie: str) -> Requests:
     """Pages as a browser asks for them, one after the other."""
     for path in itertools.cycle(paths):
         yield request("GET", path, "", Cookie=cookie)
+
+
+def lines_added(codes: Sequence[str], present: Sequence[int], cookie: str) -> Requests:
+    """A product scanned at the order desk, with so many lines in the form already."""
+    cookies = dict(part.split("=", 1) for part in cookie.split("; "))
+    headers = {"Cookie": cookie, "HX-Request": "true", "X-CSRFToken": cookies["csrftoken"]}
+    there = [("product", str(each)) for each in present] + [("quantity", "1")] * len(present)
+    for code in itertools.cycle(codes):
+        form = urlencode([*there, ("code", code), ("action", "add")]).encode()
+        kind = "application/x-www-form-urlencoded"
+        yield _written("POST", "/orders/new", "", form, kind, headers)
 
 
 def reads(paths: Sequence[str], token: str) -> Requests:

@@ -117,6 +117,7 @@ class Bench:
             self.outside_the_database()
             self.hot_product()
             self.slow_network(statements)
+            self.pages()
         self.memory()
         self.engine.notes.append(f"Afterwards: {self.shop.integrity()}")
         return self.engine
@@ -223,6 +224,31 @@ class Bench:
         self.engine.add(name, late, *at_most(2), behind)
         name = "events a second, two relays / one"
         self.engine.add(name, ratios, *at_least(1.6), shown)
+
+    def pages(self) -> None:
+        """What the pages that a desk has open all day take of the processor: the product's own part."""
+        shop, cookie = self.shop, self.shop.cookie()
+        codes = [f"BENCH-{n:05d}" for n in range(200, 300)]
+        orders = [f"/orders/{pk}" for pk in shop.orders(50)]
+        asked: dict[str, tuple[Callable[..., client.Requests], Sequence[Any]]] = {
+            "the list of orders": (client.pages, [["/orders/"], cookie]),
+            "an order": (client.pages, [orders, cookie]),
+            "order entry, the first line": (client.lines_added, [codes, [], cookie]),
+            "order entry, the 200th line": (
+                client.lines_added,
+                [codes, shop.products[:199], cookie],
+            ),
+        }
+        costs: dict[str, list[float]] = {name: [] for name in asked}
+        for _ in range(self.rounds):
+            for name, (make, arguments) in asked.items():
+                before = shop.cost()
+                result = client.load(shop.site.port, CLIENTS, self.seconds, make, *arguments)
+                if set(result.statuses) != {200}:
+                    raise RuntimeError(f"{name}: {result.statuses}")
+                costs[name].append(1000 * (shop.cost() - before).product / result.statuses[200])
+        for name, values in costs.items():
+            self.engine.add(f"page, {name}: processor ms", values, *at_most(12))
 
     def memory(self) -> None:
         def largest() -> float:

@@ -15,7 +15,7 @@ from django.utils.translation import get_language, pgettext
 from accounts.models import User
 from accounts.roles import Permission
 from erp_site.core import clock, taxid
-from orders.models import order_number
+from orders.models import Order, order_number
 
 register = template.Library()
 
@@ -96,6 +96,22 @@ def tax_id(value: str, user: User) -> str:
 
 
 register.filter(order_number)
+
+
+@register.filter
+def row_key(order: Order, user: User) -> tuple[Any, ...]:
+    """All that makes a row of the list of orders what it is, for whoever may see it so."""
+    return (
+        order.pk,
+        order.created_at,
+        order.version,
+        order.customer.name,
+        order.customer.cpf_cnpj,
+        order.created_by and order.created_by.name,
+        user.has_perm(Permission.VIEW_TAX_IDS),
+        get_language(),
+        clock.today(),
+    )
 
 
 @register.filter

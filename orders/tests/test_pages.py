@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from accounts.services import update_user
 from catalog.models import Product
 from customers.models import Customer
+from customers.services import update_customer
+from erp_site.core import clock
 from erp_site.testing import HTMX, level_of
 from orders.models import Order, OrderNote, SavedView
 from orders.services import add_note, change_status, save_view
@@ -49,6 +53,54 @@ def test_the_list_shows_orders_newest_first_with_their_sum(
     assert page.index(second.number) < page.index(first.number)
     assert "R$\xa030.00" in page
     assert "<html" in page
+
+
+def rows(desk: Client) -> list[str]:
+    """The rows of the list, as they are sent."""
+    return re.findall(r"<tr data-row.*?</tr>", text(desk.get("/orders/")), re.DOTALL)
+
+
+def test_a_row_is_made_again_when_something_in_it_is_another(
+    desk_of: Callable[[User], Client], product: Product, place: Callable[..., Order], customer: Customer,
+    operator: User, admin: User, viewer: User,
+) -> None:  # fmt: skip
+    order = place((product, 1), due_date=clock.today())
+    desk, found = desk_of(admin), []
+
+    def look() -> str:
+        [row] = rows(desk)
+        assert rows(desk) == [row]
+        found.append(row)
+        return row
+
+    assert "status-pending" in look()
+    change_status(actor=operator, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    assert "status-confirmed" in look()
+    update_customer(actor=admin, customer_id=customer.pk, name="Another Name")
+    assert "Another Name" in look()
+    update_customer(actor=admin, customer_id=customer.pk, cpf_cnpj="11.222.333/0001-81")
+    assert "11.222.333/0001-81" in look()
+    update_user(actor=admin, user_id=operator.pk, name="Another Author")
+    assert "Another Author" in look()
+    User.objects.filter(pk=admin.pk).update(language="pt-br")
+    assert "Confirmado" in look()
+    desk = desk_of(viewer)
+    assert "11.222.333/0001-81" not in look()
+    with clock.moved_to(clock.now() + timedelta(days=1)):
+        assert "clock-exclamation" in look()
+    assert len(set(found)) == len(found)
+
+
+def test_a_row_of_another_order_with_the_same_number_is_another(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    """As after a backup was put back: what was placed since then is placed again."""
+    for quantity in (1, 2):
+        with transaction.atomic():
+            place((product, quantity))
+            assert len(rows(desk)) == 1
+            assert f"R$\xa0{quantity}0.00" in rows(desk)[0]
+            transaction.set_rollback(True)
 
 
 def test_a_partial_request_gets_the_results_alone(

@@ -63,10 +63,10 @@ def order_new(request: SignedIn) -> HttpResponse:
     """The form. Every button of it posts the whole form; `action` says which it was."""
     if request.method != "POST":
         return _show(request, *_blank(request))
-    lines = entry_lines(request.POST)
     action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
         return _answer_line(request)
+    lines = entry_lines(request.POST)
     fill(lines)
     if action == "place":
         return _place(request, EntryForm(request.POST), lines)
