@@ -1,5 +1,6 @@
 """Data in bulk: as true as if the services had written it, the same for the same seed, and never over anything."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -111,7 +112,18 @@ def test_it_says_what_is_too_little(wanted: dict[str, int]) -> None:
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="it takes no files")
 @pytest.mark.django_db(transaction=True)
 class TestFiles:
-    """Sent as files, on two connections side by side."""
+    """Sent as files, on two connections side by side; with the indexes in place, or made in the end."""
+
+    @staticmethod
+    def tables() -> list[str]:
+        """Each large table as the database would make it again."""
+        made = []
+        with connection.cursor() as cursor:
+            for table in load._LARGE:
+                cursor.execute(f"SHOW CREATE TABLE {table.name}")
+                text = re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])
+                made.append("\n".join(sorted(line.strip(" ,") for line in text.splitlines())))
+        return made
 
     @pytest.fixture(autouse=True)
     def _files(self) -> Iterator[None]:
@@ -122,19 +134,26 @@ class TestFiles:
         connection.settings_dict["OPTIONS"].pop("local_infile")
         connection.close()
 
-    def test_it_keeps_every_rule_too(self) -> None:
-        load.fill(400, products=60, seed=7)
+    @pytest.mark.parametrize("indexes_last", [False, True])
+    def test_it_keeps_every_rule_too(self, indexes_last: bool) -> None:
+        before = self.tables()
+        load.fill(400, products=60, seed=7, indexes_last=indexes_last)
+        assert self.tables() == before
         assert integrity.inspect().breaches == {}
         assert Event.objects.count() > 800
 
+    @pytest.mark.parametrize("indexes_last", [False, True])
     def test_what_fails_leaves_nothing_on_either_connection(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, indexes_last: bool
     ) -> None:
+        before = self.tables()
+
         def fail(_: load.Load) -> None:
             raise RuntimeError("no more")
 
         monkeypatch.setattr(load.Load, "close", fail)
         monkeypatch.setattr(load, "BATCH", 500)
         with pytest.raises(RuntimeError, match="no more"):
-            load.fill(400, products=60, seed=7)
+            load.fill(400, products=60, seed=7, indexes_last=indexes_last)
+        assert self.tables() == before
         assert (Order.all_objects.count(), Event.objects.count()) == (0, 0)
