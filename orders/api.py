@@ -205,7 +205,8 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
 @require(Permission.VIEW_ORDERS)
 def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """One order with its items; a deleted one too, with `deleted_at`."""
-    return whole(queries.read_order(order_id), request.user)
+    order, lines = queries.read_whole_order(order_id)
+    return whole(order, request.user, lines=lines)
 
 
 @router.patch(

@@ -69,6 +69,13 @@ _order: Final = Query(lambda pk: Order.all_objects.filter(pk=pk).values_list(*_W
 _order_of_key: Final = Query(
     lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list(*_WITH_NAMES)
 )
+_lines_of_key: Final = Query(
+    lambda key_hash: (
+        OrderItem.objects.filter(order__key_hash=key_hash)
+        .order_by("pk")
+        .values_list(*OrderLine._fields)
+    )
+)
 _lines: Final = Query(
     lambda order_id: (
         OrderItem.objects.filter(order_id=order_id).order_by("pk").values_list(*OrderLine._fields)
@@ -82,22 +89,37 @@ def read_order(order_id: int) -> Order:
     Raises:
         NotFound: there never was such an order.
     """
-    for row in _order(order_id):
-        return _from_row(row)
+    if order := first_order(_order(order_id)):
+        return order
     raise NotFound(_("There is no such order."), order_id=order_id)
 
 
-def order_of_key(key_hash: str) -> Order | None:
-    """The order that this key has placed, read as `read_order` does."""
-    return first_order(asking_for_key(key_hash).run())
+def read_whole_order(order_id: int) -> tuple[Order, list[OrderLine]]:
+    """An order as `read_order` reads it, and its lines, in one round trip.
+
+    Raises:
+        NotFound: there never was such an order.
+    """
+    rows, lines = together(_order.of(order_id), _lines.of(order_id))
+    if order := first_order(rows):
+        return order, _as_lines(lines)
+    raise NotFound(_("There is no such order."), order_id=order_id)
+
+
+def whole_order_of_key(key_hash: str) -> tuple[Order, list[OrderLine]] | None:
+    """The order that this key has placed, as `read_whole_order` reads it."""
+    rows, lines = together(_order_of_key.of(key_hash), _lines_of_key.of(key_hash))
+    order = first_order(rows)
+    return (order, _as_lines(lines)) if order else None
 
 
 def asking_for_key(key_hash: str) -> Statement[list[Any]]:
-    """What `order_of_key` asks, to be sent together with other questions; `first_order` reads the answer."""
+    """Which order this key has placed, to be asked together with other questions; `first_order` reads the answer."""
     return _order_of_key.of(key_hash)
 
 
 def first_order(rows: Iterable[Sequence[Any]]) -> Order | None:
+    """The order in the answer, if there is one."""
     for row in rows:
         return _from_row(row)
     return None
@@ -114,7 +136,11 @@ def _from_row(row: Sequence[Any]) -> Order:
 
 def lines_of(order_id: int) -> list[OrderLine]:
     """The lines of one order, in the order they were named."""
-    return [OrderLine(*row) for row in _lines(order_id)]
+    return _as_lines(_lines(order_id))
+
+
+def _as_lines(rows: Iterable[Sequence[Any]]) -> list[OrderLine]:
+    return [OrderLine(*row) for row in rows]
 
 
 def history_of(order_id: int) -> QuerySet[OrderHistory]:

@@ -32,9 +32,9 @@ from .queries import (
     asking_for_key,
     first_order,
     lines_of,
-    order_of_key,
     read_order,
     require_order,
+    whole_order_of_key,
 )
 from .signals import order_deleted, order_placed, order_status_changed
 from .states import TRANSITIONS, OrderStatus, StockEffect, Transition, transitions_from
@@ -152,10 +152,8 @@ def place_order(
         }
     )
     # Redis is only a hint that it is worth looking: the row decides, and no transaction is needed to read it.
-    if idempotency.seen_before(key_hash) and (
-        replay := _replay(fingerprint, order_of_key(key_hash))
-    ):
-        return replay
+    if idempotency.seen_before(key_hash) and (used := whole_order_of_key(key_hash)):
+        return _replay(fingerprint, *used)
     return _place(
         actor=actor,
         customer_id=customer_id,
@@ -189,8 +187,8 @@ def _place(
         _customer_to_order.of(customer_id),
         _products_to_order.of(*(item.product_id for item in wanted)),
     )
-    if replay := _replay(fingerprint, first_order(known)):
-        return replay
+    if used := first_order(known):
+        return _replay(fingerprint, used, lines_of(used.pk))
     customer = _orderable_customer(customer_id, customers)
     priced, total = _price(wanted, products)
     now = clock.now()
@@ -266,13 +264,11 @@ _products_to_order: Final = Query(
 )  # fmt: skip
 
 
-def _replay(fingerprint: str, order: Order | None) -> Placement | None:
-    """The order this key has placed, if any; refused when it was placed by another request."""
-    if order is None:
-        return None
+def _replay(fingerprint: str, order: Order, lines: list[OrderLine]) -> Placement:
+    """The order that this key has placed; refused when it was placed by another request."""
     if order.fingerprint != fingerprint:
         raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
-    return Placement(order, lines_of(order.pk), replayed=True)
+    return Placement(order, lines, replayed=True)
 
 
 def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:

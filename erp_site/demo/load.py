@@ -676,13 +676,17 @@ def _indexes_last() -> Iterator[None]:
 
 
 def _index_changes(tables: Sequence[Table]) -> tuple[dict[Table, str], dict[Table, str]]:
-    """What drops the indexes of each table, and what makes them again; those that foreign keys need stay (MySQL)."""
+    """What drops the indexes of each table, and what makes them again. MySQL keeps those that foreign keys need."""
     quote = connection.ops.quote_name
     dropped, made = {}, {}
     with connection.cursor() as cursor:
         for table in tables:
             found = connection.introspection.get_constraints(cursor, table.model._meta.db_table)
-            needed = {each["columns"][0] for each in found.values() if each["foreign_key"]}
+            needed = {
+                each["columns"][0]
+                for each in found.values()
+                if each["foreign_key"] and not connection.mysql_is_mariadb  # type: ignore[attr-defined]
+            }
             indexes = {
                 name: each
                 for name, each in found.items()

@@ -356,3 +356,18 @@ class TestRoundTrips:
             self.questions()
         close_old_connections()
         assert self.questions() > 0
+
+    def test_one_that_dies_in_a_transaction_says_so_at_the_next_statement_and_at_commit(
+        self,
+    ) -> None:
+        ask = Query(lambda pk: Feed.objects.filter(pk=pk).values_list("pk"))
+
+        def ask_and_write() -> None:
+            ask(0)
+            add_feed(1)
+
+        for statement in (lambda: ask(0), lambda: add_feed(1), feeds, ask_and_write):
+            with pytest.raises(OperationalError), transaction.atomic():  # noqa: PT012 -- whichever it is
+                self.kill()
+                statement()
+            assert feeds() == []

@@ -248,7 +248,7 @@ class TestLogs:
         def broken(*args: Any) -> None:
             raise ZeroDivisionError("the secret recipe")
 
-        monkeypatch.setattr(queries, "read_order", broken)
+        monkeypatch.setattr(queries, "read_whole_order", broken)
         answer = api.get("/orders/1")
         assert (answer.status, answer.code) == (500, "internal_error")
         assert answer.body["request_id"] == answer.headers["X-Request-ID"]

@@ -19,7 +19,7 @@ from erp_site.core.models import Event, ImportJob, ImportRow
 from erp_site.core.statements import Assign, Insert, Query, RowCount
 from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
-from orders.queries import get_order, lines_of, read_order
+from orders.queries import get_order, lines_of, read_order, read_whole_order, whole_order_of_key
 
 pytestmark = pytest.mark.django_db
 
@@ -223,6 +223,10 @@ def test_a_whole_order_is_read_as_the_orm_reads_it(
     with django_assert_num_queries(2):
         read, lines = read_order(order_id), lines_of(order_id)
         names = read.customer.name, read.created_by.name if read.created_by else None
+    with django_assert_num_queries(2):
+        assert read_whole_order(order_id) == (read, lines)
+    with django_assert_num_queries(2):
+        assert whole_order_of_key(order.key_hash) == (read, lines)
     every = [field.attname for field in Order._meta.concrete_fields]
     assert [getattr(read, name) for name in every] == [getattr(order, name) for name in every]
     assert names == (order.customer.name, order.created_by.name if order.created_by else None)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -102,14 +102,16 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except BaseException as error:  # noqa: BLE001 -- nothing may be left for the next statement to read
                 if len(answers) < len(waiting):
                     self.needs_rollback = True  # see doomed_by_failure
-                while driver.next_result() == 0:
-                    driver.discard_result()
+                with suppress(MySQLdb.Error):  # of a connection that is gone
+                    while driver.next_result() == 0:
+                        driver.discard_result()
                 raise as_django_reads_it(error) from None
         return answers[len(waiting) :]
 
     def ask_later(self, sql: str, values: Sequence[Any]) -> None:
         """Send this with the next statement of the transaction, or with its COMMIT, which then fails if this does."""
         self.validate_no_broken_transaction()
+        self.ensure_connection()
         self.waiting.append(self.written_out(sql, values))
         self.may_fail = True
 
