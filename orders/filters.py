@@ -67,11 +67,7 @@ class OrderFilter(ListFilter):
     def filter_queryset(self, queryset: QuerySet[Order]) -> QuerySet[Order]:
         found: QuerySet[Order] = super().filter_queryset(queryset)
         wanted = self.form.cleaned_data
-        short = [
-            column
-            for column, first, last in _SPANS
-            if wanted[first] and wanted[last] and wanted[last] - wanted[first] <= SHORT
-        ]
+        short = self._short_spans()
         if self._begins_elsewhere(short):
             first, last = queries.creation_of_those_due(wanted["due_from"], wanted["due_to"])
             if first is None:
@@ -80,6 +76,15 @@ class OrderFilter(ListFilter):
             if short:
                 short.append("created_at")
         return of_short_span(found, *short) if short else found
+
+    def _short_spans(self) -> list[str]:
+        """The columns of which a span is wanted that few orders lie in."""
+        wanted = self.form.cleaned_data
+        return [
+            column
+            for column, first, last in _SPANS
+            if wanted[first] and wanted[last] and wanted[last] - wanted[first] <= SHORT
+        ]
 
     def _begins_elsewhere(self, short: Sequence[str]) -> bool:
         """Would a list sorted by creation go past half a million orders before it comes to those that are due then?
@@ -141,6 +146,8 @@ class OrderFilter(ListFilter):
         matches = Q(customer_id__in=customers)
         if len(customers) > MOST_CUSTOMERS:
             matches = Q(customer_id__among=found)
+            if "created_at" in self._short_spans():
+                matches = Q(customer_id__along=found)
         if number := _NUMBER.fullmatch(text):
             matches = matches | Q(pk=int(number[1])) if customers else Q(pk=int(number[1]))
         return queryset.filter(matches)

@@ -31,6 +31,7 @@ from .consumers import Consumer, Unavailable
 from .errors import Busy
 from .models import Delivery, Event, Feed
 from .schema import missing_migrations
+from .statements import Assign, Insert
 from .transactions import retrying_atomic
 
 log = structlog.get_logger(__name__)
@@ -85,27 +86,33 @@ def _publish_batch(listeners: Sequence[Consumer]) -> int:
         .only("pk", "type", "aggregate", "aggregate_id")
         .order_by("pk")[:BATCH]
     )
+    if not events:
+        return 0
     now = clock.now()
-    deliveries = []
-    for position, event in enumerate(events, feed.last_position + 1):
-        event.position = position
-        deliveries += [
-            Delivery(
-                event=event,
-                consumer=consumer.name,
-                aggregate=event.aggregate,
-                aggregate_id=event.aggregate_id,
-                position=position,
-                due_at=now,
-            )
-            for consumer in listeners
-            if consumer.wants(event)
-        ]
-    Event.objects.bulk_update(events, ["position"])
-    Delivery.objects.bulk_create(deliveries)
-    feed.last_position += len(events)
-    feed.save(update_fields=["last_position"])
+    positions = {event.pk: at for at, event in enumerate(events, feed.last_position + 1)}
+    _assign_positions.later({"position": positions}, list(positions))
+    deliveries = [
+        (
+            event.pk, consumer.name, State.OPEN, event.aggregate, event.aggregate_id, positions[event.pk], 0, now,
+            None, "", None,
+        )
+        for event in events
+        for consumer in listeners
+        if consumer.wants(event)
+    ]  # fmt: skip
+    if deliveries:
+        _insert_deliveries.later(deliveries)
+    _assign_feed.later({"last_position": {feed.pk: feed.last_position + len(events)}}, [feed.pk])
     return len(events)
+
+
+_assign_positions: Final = Assign(Event)
+_assign_feed: Final = Assign(Feed)
+_DELIVERY: Final = (
+    "event_id", "consumer", "state", "aggregate", "aggregate_id", "position", "attempts", "due_at", "leased_until",
+    "last_error", "finished_at",
+)  # fmt: skip
+_insert_deliveries: Final = Insert(Delivery, *_DELIVERY)
 
 
 def _locked_feed() -> Feed | None:
@@ -245,7 +252,8 @@ def settle(claim: Claim, consumer: Consumer, outcome: Outcome) -> None:
             last_error=_told(error),
             finished_at=now if dead else None,
         )
-    ours.filter(pk__in=[parcel.pk for parcel in claim.parcels]).update(leased_until=None)
+    if len(done) + len(outcome.failed) < len(claim.parcels):
+        ours.filter(pk__in=[parcel.pk for parcel in claim.parcels]).update(leased_until=None)
 
 
 def back_off(attempts: int) -> float:

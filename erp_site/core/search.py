@@ -138,14 +138,16 @@ class _Among:
 
     Planners begin with the ids and sort the hundred thousand rows that have them, although the first few hundred rows
     of the list hold a page of them. Under an OR (with what is never true) they go through the list in its order
-    and look each row up among the ids. What is not sorted is counted, and for that beginning with the ids is right.
+    and look each row up among the ids. What is not sorted is counted, and for that beginning with the ids is right,
+    but in a list of a short span (`__along`): the rows of some thousand ids lie in as many places.
     """
 
     lhs: Any
+    counted_too = False
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         sql, values = super().as_sql(compiler, connection)  # type: ignore[misc]  # the lookup it is mixed into
-        if not compiler.query.order_by:
+        if not (compiler.query.order_by or self.counted_too):
             return sql, values
         quote = connection.ops.quote_name
         key = f"{quote(self.lhs.alias)}.{quote(self.lhs.target.model._meta.pk.column)}"
@@ -165,6 +167,14 @@ class RelatedAmong(_Among, RelatedIn):
     """Of a foreign key."""
 
     lookup_name = "among"
+
+
+@models.ForeignKey.register_lookup
+class RelatedAlong(RelatedAmong):
+    """Of a foreign key, in a list of a short span."""
+
+    lookup_name = "along"
+    counted_too = True
 
 
 def matching[M: models.Model](

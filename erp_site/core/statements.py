@@ -23,6 +23,9 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Expression, QuerySet
 
+#: Statements of more rows are written anew each time: every number of rows is another text.
+MOST_KEPT: Final = 256
+
 #: Fields whose Python values every driver takes as they are.
 _PLAIN: Final = (
     models.CharField,
@@ -216,7 +219,9 @@ class Insert:
         """The statement that writes these rows, to be sent `together` with others."""
         database = _here.database
         key = database.vendor, len(rows)
-        sql = self._plans.get(key) or self._plans.setdefault(key, self._sql(len(rows)))
+        sql = self._plans.get(key) or self._sql(len(rows))
+        if len(rows) <= MOST_KEPT:
+            self._plans[key] = sql
         prepare = self._prepare.get(database.vendor)
         if prepare is None:
             prepare = self._prepare[database.vendor] = [
@@ -282,7 +287,9 @@ class Assign:
             tuple((name, len(each)) for name, each in columns.items()),
             len(keys),
         )
-        sql = self._plans.get(shape) or self._plans.setdefault(shape, self._sql(*shape[1:]))
+        sql = self._plans.get(shape) or self._sql(*shape[1:])
+        if len(keys) <= MOST_KEPT:
+            self._plans[shape] = sql
         values = [part for each in columns.values() for pair in each.items() for part in pair]
         Statement(sql, [*values, *keys], _last_id).run_later()
 

@@ -283,8 +283,18 @@ def test_rows_of_a_frequent_word_are_looked_up_along_the_list(
     assert [step.index for step in found[False].steps if step.table == "orders_order"] == [
         "order_by_created"
     ]
-    # The count begins with the customers.
+    # The count begins with the customers; those of a month are counted along the list too.
     assert " OR " not in found[True].sql
+    first = clock.today() - timedelta(days=240)
+    url += f"&created_from={first}&created_to={first + timedelta(days=30)}"
+    found = {plan.counts: plan for plan in plans(reader, url, "orders_order")}
+    for plan in found.values():
+        assert [step.index for step in plan.steps if step.table == "orders_order"] == [
+            "order_by_created"
+        ]
+    in_that_month = reader.get(url).json()
+    monkeypatch.setattr(filters, "MOST_CUSTOMERS", 10**6)
+    assert reader.get(url).json() == in_that_month
 
 
 def test_rows_of_a_frequent_word_without_that_are_sorted_out_of_all(

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from catalog.models import Product, ProductWord, StockLevel, StockMovement
 from customers.models import Customer
-from erp_site.core.models import Event, ImportJob, ImportRow
+from erp_site.core.models import Delivery, Event, ImportJob, ImportRow
 from erp_site.core.statements import Assign, Insert, Query, RowCount
 from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
@@ -106,6 +106,12 @@ def rows(
             {"uid": uuid_utils.compat.uuid7(), "type": "stock.low", "aggregate": "stock", "aggregate_id": 10**9,
              "sequence": 1, "payload": {}, "position": 10**9, **bare},
         ],
+        Delivery: [
+            {"event_id": Event.objects.earliest("pk").pk, "consumer": f"c{n}", "state": "open", "aggregate": "order",
+             "aggregate_id": 10**9, "position": 10**9, "attempts": n, "due_at": MOMENT,
+             "leased_until": MOMENT if n else None, "last_error": AWKWARD, "finished_at": None if n else MOMENT}
+            for n in (0, 1)
+        ],
         ProductWord: [{"owner_id": product.pk, "word": word} for word in ("a" * 40, ".0")],
         ImportRow: [
             {"job_id": job.pk, "number": 2, "outcome": "failed",
@@ -115,7 +121,7 @@ def rows(
     }  # fmt: skip
 
 
-WRITTEN = [Order, OrderItem, StockMovement, OrderHistory, Event, ProductWord, ImportRow]
+WRITTEN = [Order, OrderItem, StockMovement, OrderHistory, Event, Delivery, ProductWord, ImportRow]
 
 
 @pytest.mark.parametrize("model", WRITTEN)
