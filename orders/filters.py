@@ -145,9 +145,8 @@ class OrderFilter(ListFilter):
             customers += by_tax_id.values_list("pk", flat=True)
         matches = Q(customer_id__in=customers)
         if len(customers) > MOST_CUSTOMERS:
-            matches = Q(customer_id__among=found)
-            if "created_at" in self._short_spans():
-                matches = Q(customer_id__along=found)
+            lookup = "along" if "created_at" in self._short_spans() else "among"
+            matches = Q(**{f"customer_id__{lookup}": found})
         if number := _NUMBER.fullmatch(text):
             matches = matches | Q(pk=int(number[1])) if customers else Q(pk=int(number[1]))
         return queryset.filter(matches)

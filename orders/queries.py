@@ -48,7 +48,12 @@ def get_order(order_id: int) -> Order:
     """
     for order in whole_orders([order_id]):
         return order
-    raise NotFound(_("There is no such order."), order_id=order_id)
+    raise missing(order_id)
+
+
+def missing(order_id: int) -> NotFound:
+    """The refusal that names this order."""
+    return NotFound(_("There is no such order."), order_id=order_id)
 
 
 class OrderLine(NamedTuple):
@@ -91,7 +96,7 @@ def read_order(order_id: int) -> Order:
     """
     if order := first_order(_order(order_id)):
         return order
-    raise NotFound(_("There is no such order."), order_id=order_id)
+    raise missing(order_id)
 
 
 def read_whole_order(order_id: int) -> tuple[Order, list[OrderLine]]:
@@ -103,7 +108,7 @@ def read_whole_order(order_id: int) -> tuple[Order, list[OrderLine]]:
     rows, lines = together(_order.of(order_id), _lines.of(order_id))
     if order := first_order(rows):
         return order, _as_lines(lines)
-    raise NotFound(_("There is no such order."), order_id=order_id)
+    raise missing(order_id)
 
 
 def whole_order_of_key(key_hash: str) -> tuple[Order, list[OrderLine]] | None:
@@ -160,7 +165,7 @@ def require_order(order_id: int) -> None:
         NotFound
     """
     if not Order.all_objects.filter(pk=order_id).exists():
-        raise NotFound(_("There is no such order."), order_id=order_id)
+        raise missing(order_id)
 
 
 def has_open_orders(customer: Customer) -> bool:

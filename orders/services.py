@@ -32,6 +32,7 @@ from .queries import (
     asking_for_key,
     first_order,
     lines_of,
+    missing,
     read_order,
     require_order,
     whole_order_of_key,
@@ -427,7 +428,7 @@ def _locked(order_id: int) -> Order:
     # Without this lock two cancels return the stock twice.
     order = Order.all_objects.select_for_update().filter(pk=order_id).first()
     if order is None:
-        raise NotFound(_("There is no such order."), order_id=order_id)
+        raise missing(order_id)
     return order
 
 

@@ -1,10 +1,15 @@
-"""How long a process that serves or relays waits for a database that says nothing."""
+"""What can be said of any database connection: how long it may say nothing, and whether somebody watches it."""
 
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, connections
 
 SILENCE: Final = 30  # seconds; far beyond any statement of ours, which lock waits end after 3
+
+
+def is_watched(database: Any) -> bool:
+    """Does somebody count or log its statements? Then each goes by itself, through Django's cursor."""
+    return bool(database.queries_logged or database.execute_wrappers)
 
 
 def limit_silence() -> None:

@@ -23,6 +23,8 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Expression, QuerySet
 
+from .database import is_watched
+
 #: Statements of more rows are written anew each time: every number of rows is another text.
 MOST_KEPT: Final = 256
 
@@ -60,7 +62,7 @@ class Statement[T](NamedTuple):
     def run_later(self) -> None:
         """With whatever the transaction sends next, be it its COMMIT: that fails if this does."""
         database = _here.database
-        if database.vendor == "mysql" and database.in_atomic_block and not _is_watched(database):
+        if database.vendor == "mysql" and database.in_atomic_block and not is_watched(database):
             database.ask_later(self.sql, self.values)
         else:
             together(self)
@@ -73,7 +75,7 @@ def together(*statements: Statement[Any]) -> list[Any]:
     database stops.
     """
     database = _here.database
-    if _is_watched(database):
+    if is_watched(database):
         return [_through_django(database, each) for each in statements]
     database.close_if_health_check_failed()
     database.ensure_connection()
@@ -81,11 +83,6 @@ def together(*statements: Statement[Any]) -> list[Any]:
         return [_through_the_driver(database, each) for each in statements]
     answers = database.ask(*(each[:2] for each in statements))
     return [each.read(*answer) for each, answer in zip(statements, answers, strict=True)]
-
-
-def _is_watched(database: Any) -> bool:
-    """Does somebody count or log each statement?"""
-    return bool(database.queries_logged or database.execute_wrappers)
 
 
 def _through_django[T](database: Any, statement: Statement[T]) -> T:

@@ -99,8 +99,8 @@ register.filter(order_number)
 
 
 @register.filter
-def row_key(order: Order, user: User) -> tuple[Any, ...]:
-    """All that makes a row of the list of orders what it is, for whoever may see it so."""
+def row_key(order: Order) -> tuple[Any, ...]:
+    """All that makes a row of the list of orders what it is, but for who reads it and when: `reader_key`."""
     return (
         order.pk,
         order.created_at,
@@ -108,10 +108,13 @@ def row_key(order: Order, user: User) -> tuple[Any, ...]:
         order.customer.name,
         order.customer.cpf_cnpj,
         order.created_by and order.created_by.name,
-        user.has_perm(Permission.VIEW_TAX_IDS),
-        get_language(),
-        clock.today(),
     )
+
+
+@register.filter
+def reader_key(user: User) -> tuple[Any, ...]:
+    """What this reader sees otherwise than another, or on another day."""
+    return user.has_perm(Permission.VIEW_TAX_IDS), get_language(), clock.today()
 
 
 @register.filter

@@ -10,6 +10,8 @@ import MySQLdb  # type: ignore[import-untyped]  # compiled
 from django.db import IntegrityError
 from django.db.backends.mysql import base
 
+from erp_site.core.database import is_watched
+
 TRUSTED_FOR: Final = 5.0  # seconds that a connection found alive is not asked again
 BEGIN: Final = b"BEGIN"
 COMMIT: Final = b"COMMIT"
@@ -23,7 +25,7 @@ class CursorWrapper(base.CursorWrapper):
         self.database = database
 
     def execute(self, query: Any, args: Any = None) -> Any:
-        if self.database.is_watched:
+        if is_watched(self.database):
             self.database.send_waiting()
         if not self.database.waiting:
             return super().execute(query, args)
@@ -185,7 +187,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _savepoint(self, sid: str) -> None:
         if self.may_fail:  # outside of what is undone
             self.send_waiting()
-        if self.is_watched:
+        if is_watched(self):
             super()._savepoint(sid)  # type: ignore[misc]
         else:
             self.waiting.append(self.ops.savepoint_create_sql(sid).encode())
@@ -196,15 +198,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.waiting.pop()  # nothing was asked
         elif self.may_fail:
             self._send_waiting_and(release)
-        elif self.is_watched:
+        elif is_watched(self):
             super()._savepoint_commit(sid)  # type: ignore[misc]
         else:
             self.waiting.append(release)
-
-    @property
-    def is_watched(self) -> bool:
-        """Does somebody count or log statements? Then each passes the cursor by itself."""
-        return bool(self.queries_logged or self.execute_wrappers)
 
     def _savepoint_rollback(self, sid: str) -> None:
         begun = self.ops.savepoint_create_sql(sid).encode()
