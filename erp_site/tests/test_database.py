@@ -108,6 +108,18 @@ class TestLater:
                     assert feeds() == [1, 2]
             assert feeds() == [1]
 
+    def test_what_is_undone_is_not_sent_first_where_it_could_be_refused(
+        self, product: Product
+    ) -> None:
+        level = level_of(product)
+        with transaction.atomic():
+            add_feed(1)
+            with suppress(IntegrityError), undone():
+                assert feeds() == [1]
+                Assign(StockLevel).later({"on_hand": {level.pk: -1}}, [level.pk])
+            add_feed(2)
+        assert feeds() == [1, 2]
+
     def test_what_it_violates_is_said_at_the_end_of_the_block_and_undoes_it(
         self, product: Product
     ) -> None:
