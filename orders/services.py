@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db.models import Max
 from django.utils.translation import gettext as _
@@ -73,16 +73,14 @@ class InactiveProduct(Conflict):
     title = "Inactive product"
 
 
-@dataclass(frozen=True, slots=True)
-class NewItem:
+class NewItem(NamedTuple):
     """What the caller wants: a product and a number of pieces."""
 
     product_id: int
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """The order with its lines, and whether this key had already placed it."""
 
     order: Order
@@ -90,18 +88,14 @@ class Placement:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PricedItem:
+class PricedItem(NamedTuple):
     """A wanted product with the price and the names of this moment."""
 
     line: Line
     quantity: int
     unit_price: Decimal
+    subtotal: Decimal
     available: int
-
-    @property
-    def subtotal(self) -> Decimal:
-        return to_cents(self.unit_price * self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +209,13 @@ def _place(
     # visible then, one that comes later waits and will see this order. The INSERT's foreign key holds the row too,
     # but not on every server: MySQL 9 lets go of it.
     # Stock last: whom many wait for is held only while the rest is written, which takes one more round trip.
-    order.pk, customers, levels = together(
+    order.pk, held, levels = together(
         _insert_order.of([[getattr(order, name) for name in _ORDER]]),
         _customer_held.of(customer_id),
         locking(item.line.level_id for item in priced),
     )
-    _orderable_customer(customer_id, customers)
+    if held != customers:
+        _orderable_customer(customer_id, held)
     changes = move_stock(
         actor=actor,
         kind=Kind.RESERVED,
@@ -339,20 +334,21 @@ def _price(
         raise NotFound(
             _("There is no such product: %(ids)s.") % {"ids": named}, product_ids=missing
         )
-    inactive = [found[item.product_id] for item in wanted if not found[item.product_id][6]]
-    if inactive:
+    rows = [found[item.product_id] for item in wanted]
+    if inactive := [row for row in rows if not row[6]]:
         raise InactiveProduct(
             _("Not sold at present: %(skus)s.") % {"skus": ", ".join(row[2] for row in inactive)},
             items=[{"product_id": row[1], "sku": row[2]} for row in inactive],
         )
     priced = [
         PricedItem(
-            line=Line(*found[item.product_id][:5]),
+            line=Line(*row[:5]),
             quantity=item.quantity,
-            unit_price=found[item.product_id][5],
-            available=available(*found[item.product_id][7:]),
+            unit_price=row[5],
+            subtotal=to_cents(row[5] * item.quantity),
+            available=available(*row[7:]),
         )
-        for item in wanted
+        for item, row in zip(wanted, rows, strict=True)
     ]
     total = sum((item.subtotal for item in priced), Decimal(0))
     if total > LARGEST:

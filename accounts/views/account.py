@@ -1,5 +1,6 @@
 """Making an account, tokens for machines, and what every page has in common: language, sign-in, CSRF."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLogi
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -95,10 +96,16 @@ class BearerMiddleware:
 def call_view(request: HttpRequest) -> Any:
     """What Django does after the last middleware, for a view that answers its own exceptions."""
     try:
-        match = request.resolver_match = resolve(request.path_info)
+        match = request.resolver_match = _route(request.path_info)
     except Resolver404:
         return problem(404)
     return match.func(request, *match.args, **match.kwargs)
+
+
+@functools.lru_cache(maxsize=1024)
+def _route(path: str) -> ResolverMatch:
+    """Where a path leads does not change while the site runs; most calls go to the same few."""
+    return resolve(path)
 
 
 class LoginRequiredMiddleware(DjangoLoginRequiredMiddleware):

@@ -1,8 +1,7 @@
 """Stock: the one writer of levels and ledger, used by orders and by people who count."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils.translation import gettext as _
 
@@ -38,8 +37,7 @@ class StockChanged(Conflict):
     title = "Stock changed meanwhile"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A product as seen without a lock: enough to price it and to name its stock level."""
 
     level_id: int
@@ -49,8 +47,7 @@ class Line:
     low_stock_threshold: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """What to do to one level."""
 
     line: Line
@@ -58,8 +55,7 @@ class Delta:
     reserved: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StockChange:
+class StockChange(NamedTuple):
     """What was done to one level: both balances before and after."""
 
     line: Line

@@ -2,7 +2,9 @@
 
 import ast
 import io
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import models
 from django.urls import URLPattern, URLResolver, get_resolver
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(settings.BASE_DIR)
 APPS: Final = ("accounts", "catalog", "customers", "orders")
@@ -123,6 +127,27 @@ def calls(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func)
+
+
+def test_every_dependency_is_locked_with_its_extras() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {Requirement(each) for each in project["dependencies"]}
+    for asked in list(wanted):
+        wanted |= {
+            needed
+            for line in metadata.requires(asked.name) or ()
+            for extra in asked.extras
+            if (needed := Requirement(line)).marker
+            and needed.marker.evaluate({"extra": extra})
+            and not needed.marker.evaluate({"extra": ""})
+        }
+    lock = (ROOT / "requirements" / "base.txt").read_text(encoding="utf-8")
+    locked = {
+        canonicalize_name(line.partition("==")[0])
+        for line in lock.splitlines()
+        if line[:1].isalnum()
+    }
+    assert {canonicalize_name(each.name) for each in wanted} - locked == set()
 
 
 def test_nothing_says_print_or_todo() -> None:

@@ -15,6 +15,7 @@ from erp_site.core.database import is_watched
 TRUSTED_FOR: Final = 5.0  # seconds that a connection found alive is not asked again
 BEGIN: Final = b"BEGIN"
 COMMIT: Final = b"COMMIT"
+RAW: Final = "surrogateescape"  # bytes that are no text go through text unchanged
 
 
 class CursorWrapper(base.CursorWrapper):
@@ -119,20 +120,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def written_out(self, sql: str, values: Sequence[Any]) -> bytes:
         """The statement with its values in it, as the driver writes them."""
-        return sql.encode() % tuple([self._literal(value) for value in values])
+        quoted = self.connection.string_literal
+        # Nearly all of an order's 200 values are of these kinds, for which the driver takes five times as long.
+        words = [
+            value
+            if (kind := type(value)) is int
+            else quoted(value.encode()).decode()
+            if kind is str
+            else "NULL"
+            if value is None
+            else self._word(value)
+            for value in values
+        ]
+        return (sql % tuple(words)).encode(errors=RAW)
 
-    def _literal(self, value: Any) -> bytes:
-        # Nearly all of an order's values are of these kinds, for which the driver takes five times as long.
-        kind = type(value)
-        if kind is str:
-            return bytes(self.connection.string_literal(value.encode()))
-        if kind is int:
-            return b"%d" % value
-        if value is None:
-            return b"NULL"
-        if kind is Decimal:
-            return f"{value:f}".encode()
-        return bytes(self.connection.literal(value))
+    def _word(self, value: Any) -> str:
+        if type(value) is Decimal:
+            return f"{value:f}"
+        if isinstance(value, str):  # a choice
+            return str(self.connection.string_literal(value.encode()).decode())
+        return str(self.connection.literal(value).decode(errors=RAW))
 
     def take_waiting(self) -> list[bytes]:
         taken, self.waiting, self.may_fail = self.waiting, [], False
