@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 from erp_site.core.statements import Query
 from erp_site.core.transactions import retrying_atomic
 
-from .models import User
+from .models import USER_COLUMNS, User
 
 #: Which password the token was made under: it ends with that password, as a session does.
 PASSWORD_CLAIM: Final = "pwd"
@@ -69,13 +69,12 @@ def _read(token: str) -> Claims:
     )
 
 
-_COLUMNS: Final = [field.attname for field in User._meta.concrete_fields]
 _signed_in: Final = Query(
     lambda user_id, session_key, now: User.objects.filter(
         Exists(Session.objects.filter(session_key=session_key, expire_date__gt=now)),
         pk=user_id,
         is_active=True,
-    ).values_list(*_COLUMNS)
+    ).values_list(*USER_COLUMNS)
 )
 
 
@@ -99,7 +98,7 @@ def user_of_access_token(token: str) -> User | None:
         return None
     second = timezone.now().replace(microsecond=0)  # which all requests of it share
     for row in _signed_in(claims.user_id, claims.session_key, second):
-        user = User.from_db(None, _COLUMNS, row)
+        user = User.from_db(None, USER_COLUMNS, row)
         if constant_time_compare(_mark_of(user.password), claims.password):
             return user
     return None

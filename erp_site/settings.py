@@ -419,7 +419,7 @@ WHITENOISE_AUTOREFRESH = env.DEBUG
 
 # --- security
 SESSION_ENGINE = (
-    "django.contrib.sessions.backends.db"  # cached sessions came back to life after a Redis outage
+    "accounts.backends"  # in the database: cached sessions came back to life after a Redis outage
 )
 SESSION_COOKIE_AGE = 14 * 24 * 60 * 60  # seconds
 SESSION_COOKIE_HTTPONLY = True

@@ -264,7 +264,7 @@
   }, true);
 
   // --- the draft: in this tab, for this person, until the order is placed
-  const DRAFT = `order-draft-${$("#signed-out")?.dataset.user}`;
+  const DRAFT = `order-draft-${document.body.dataset.user}`;
   let placed = false;
   const fields = () => new URLSearchParams(new FormData(form()));
   const draft = () => {

@@ -130,7 +130,7 @@
     const me = await fetch(signedOut.dataset.me, { headers: { Accept: "application/json" } });
     if (!me.ok) return;
     // Somebody else signed in: nothing of this page is theirs.
-    if (String((await me.json()).id) !== signedOut.dataset.user) return location.reload();
+    if (String((await me.json()).id) !== document.body.dataset.user) return location.reload();
     const { csrf_token: token } = await (await fetch(signedOut.dataset.token)).json();
     document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
     $$("input[name=csrfmiddlewaretoken]").forEach((input) => (input.value = token));

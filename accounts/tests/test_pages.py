@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.test import Client, RequestFactory
 
-from accounts.models import User
+from accounts.backends import RoleBackend, SessionStore
+from accounts.models import USER_COLUMNS, User
 from accounts.views import csrf_failure
+from erp_site.core import clock
 from erp_site.core.models import Event
 from erp_site.testing import PASSWORD, Api, code_of
 
@@ -236,3 +240,62 @@ def test_the_menu_speaks_the_readers_language(
     portuguese = desk.get("/accounts/profile/").content.decode()
     assert ("Customers</a>" in english, "Clientes</a>" in english) == (True, False)
     assert ("Customers</a>" in portuguese, "Clientes</a>" in portuguese) == (False, True)
+
+
+def test_nothing_of_a_person_stays_in_the_frame_around_pages(
+    desk_of: Callable[[User], Client], make_user: Callable[..., User], manager: User
+) -> None:
+    other = make_user("manager", name="Quitéria Bittencourt")
+    first = desk_of(other).get("/accounts/profile/").content.decode()
+    second = desk_of(manager).get("/accounts/profile/").content.decode()
+    assert ("Quitéria" in first, f'data-user="{other.pk}"' in first) == (True, True)
+    assert ("Quitéria" in second, f'data-user="{manager.pk}"' in second) == (False, True)
+
+
+class TestASessionEnds:
+    def signed_in(self, desk: Client) -> bool:
+        return desk.get("/accounts/profile/").status_code == 200
+
+    def test_when_its_time_is_over(self, desk_of: Callable[[User], Client], viewer: User) -> None:
+        desk = desk_of(viewer)
+        Session.objects.update(expire_date=clock.now() + timedelta(minutes=1))
+        assert self.signed_in(desk)
+        Session.objects.update(expire_date=clock.now() - timedelta(seconds=1))
+        assert not self.signed_in(desk)
+
+    def test_when_its_row_is_gone(self, desk_of: Callable[[User], Client], viewer: User) -> None:
+        desk = desk_of(viewer)
+        Session.objects.all().delete()
+        assert not self.signed_in(desk)
+
+    def test_when_its_user_may_no_longer_sign_in(
+        self, desk_of: Callable[[User], Client], viewer: User
+    ) -> None:
+        desk = desk_of(viewer)
+        User.objects.filter(pk=viewer.pk).update(is_active=False)
+        assert not self.signed_in(desk)
+
+    def test_when_the_password_is_another(
+        self, desk_of: Callable[[User], Client], viewer: User
+    ) -> None:
+        desk = desk_of(viewer)
+        User.objects.filter(pk=viewer.pk).update(password=make_password("another-password"))
+        assert not self.signed_in(desk)
+
+    def test_when_its_user_is_gone(self, desk_of: Callable[[User], Client], viewer: User) -> None:
+        desk = desk_of(viewer)
+        User.objects.filter(pk=viewer.pk).delete()
+        assert not self.signed_in(desk)
+
+
+def test_a_session_and_its_user_are_read_as_the_orm_reads_them(viewer: User) -> None:
+    user = RoleBackend().get_user(viewer.pk)
+    assert user is not None
+    expected = User.objects.get(pk=viewer.pk)
+    assert {name: getattr(user, name) for name in USER_COLUMNS} == {
+        name: getattr(expected, name) for name in USER_COLUMNS
+    }
+    store = SessionStore()
+    store["key"] = ["ção", 1]
+    store.save()
+    assert dict(SessionStore(store.session_key).items()) == {"key": ["ção", 1]}

@@ -2,10 +2,12 @@
 
 import functools
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from django import template
 from django.conf import settings
+from django.contrib.auth.context_processors import PermWrapper
 from django.forms import BoundField, CheckboxInput, PasswordInput, RadioSelect, Select
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -52,9 +54,32 @@ def icon(name: str) -> SafeString:
     )
 
 
-#: A menu is the same for all people of a role, in their language, on the same page; making it anew was an eighth of
-#: what a page cost.
-_menus: Final[dict[tuple[str, str | None, str], SafeString]] = {}
+#: What stands around every page is the same for all people of a role, in their language, on the same page. Making it
+#: anew for each request was a quarter of what a page cost.
+_frame: Final[dict[tuple[str, ...], SafeString]] = {}
+
+
+def _once(name: str, make: Callable[[], dict[str, Any]], *key: str) -> SafeString:
+    """The template rendered with what `make` answers, which depends on the language and on `key` alone."""
+    whole_key = name, get_language() or "", *key
+    if whole_key not in _frame or settings.DEBUG:
+        _frame[whole_key] = render_to_string(name, make())
+    return _frame[whole_key]
+
+
+def _role(user: object) -> str:
+    return getattr(user, "role", "")
+
+
+@register.simple_tag(takes_context=True)
+def frame(context: template.Context, name: str) -> SafeString:
+    """A piece of the frame around all pages, made once for each role and language.
+
+    It sees `role` (empty for a visitor) and its `perms` alone, so that nothing of a person or a request can stay in it.
+    """
+    user = context.get("user")
+    role = _role(user)
+    return _once(name, lambda: {"role": role, "perms": PermWrapper(user) if role else {}}, role)
 
 
 @register.simple_tag(takes_context=True)
@@ -62,11 +87,12 @@ def menu(context: template.Context) -> SafeString:
     """The groups of the menu that the signed-in user sees, the present page marked."""
     request: HttpRequest = context["request"]
     here = request.resolver_match.view_name if request.resolver_match else ""
-    key = getattr(request.user, "role", ""), get_language(), here
-    if key not in _menus:
-        groups = menu_for(request.user, here=here)
-        _menus[key] = render_to_string("components/_menu.html", {"groups": groups})
-    return _menus[key]
+    return _once(
+        "components/_menu.html",
+        lambda: {"groups": menu_for(request.user, here=here)},
+        _role(request.user),
+        here,
+    )
 
 
 @register.filter
