@@ -24,6 +24,14 @@ OLDEST: Final = (
 )
 
 
+WAITING: Final = (
+    "SELECT (SELECT COUNT(*) FROM core_event WHERE position IS NULL) "
+    "+ (SELECT COUNT(DISTINCT event_id) FROM core_delivery WHERE state = 'open')"
+)
+CONNECTIONS: Final = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()"
+STARTED: Final = 1.0  # seconds from a relay's first connection until it waits for work
+
+
 @contextmanager
 def relays(shop: Shop, number: int) -> Iterator[None]:
     """So many relay processes beside the site's workers."""
@@ -82,24 +90,35 @@ class Watch:
 
 
 def work_off(shop: Shop, database_url: str, number: int) -> float:
-    """Events a second that so many relays bring to all their consumers, from the first one to the last."""
-    cursor = Driver(database_url).connection.cursor()
+    """Events a second that so many relays bring to all their consumers, from the first one to the last.
 
-    def waiting() -> int:
-        cursor.execute(
-            "SELECT (SELECT COUNT(*) FROM core_event WHERE position IS NULL) "
-            "+ (SELECT COUNT(DISTINCT event_id) FROM core_delivery WHERE state = 'open')"
-        )
+    All of them are up, and look for work, before the first event may be published: their start is not measured.
+    """
+    watching, holding = Driver(database_url).connection, Driver(database_url).connection
+    cursor, holder = watching.cursor(), holding.cursor()
+
+    def figure(query: str) -> int:
+        cursor.execute(query)
         return int(cursor.fetchone()[0])
 
-    backlog = waiting()
+    holder.execute("BEGIN")
+    holder.execute("SELECT id FROM core_feed FOR UPDATE")  # nobody publishes now
+    holder.fetchall()
+    backlog, others = figure(WAITING), figure(CONNECTIONS)
     deadline = time.monotonic() + PATIENCE
     with relays(shop, number):
-        while waiting() >= backlog:  # until the processes have started
+        while figure(CONNECTIONS) < others + number:
+            time.sleep(LOOK)
+        time.sleep(STARTED)
+        holder.execute("ROLLBACK")
+        while figure(WAITING) >= backlog:
             time.sleep(0.005)
         began = time.monotonic()
-        while waiting():
+        while left := figure(WAITING):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{waiting()} of {backlog} events are left")
-            time.sleep(0.01)
-    return backlog / (time.monotonic() - began)
+                raise TimeoutError(f"{left} of {backlog} events are left")
+            time.sleep(LOOK)
+        seconds = time.monotonic() - began
+    watching.close()
+    holding.close()
+    return backlog / seconds
