@@ -5,9 +5,10 @@ of a hundred orders took ten times as long as with a queue. Threads of this proc
 they came; against other processes SQLite's own waiting remains.
 """
 
+import functools
 import threading
 from collections import defaultdict, deque
-from typing import Final
+from typing import Any, Final
 
 from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
@@ -50,10 +51,27 @@ class Turnstile:
 _turnstiles: Final[defaultdict[str, Turnstile]] = defaultdict(Turnstile)  # one for each file
 
 
+@functools.lru_cache(maxsize=256)
+def _with_question_marks(query: str) -> str:
+    return str(base.FORMAT_QMARK_REGEX.sub("?", query)).replace("%%", "%")
+
+
+class CursorWrapper(base.SQLiteCursorWrapper):
+    """Rewrites each statement once: it was a twentieth of what an order costs."""
+
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        if param_names is None:
+            return _with_question_marks(query)
+        return super().convert_query(query, param_names=param_names)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """`ENGINE` of settings. Everything that is not here is Django's."""
 
     _inside: Turnstile | None = None
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        return self.connection.cursor(factory=CursorWrapper)
 
     def _start_transaction_under_autocommit(self) -> None:
         turnstile = _turnstiles[str(self.settings_dict["NAME"])]
