@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, Max, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
-from erp_site.core.counting import figures
+from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
 from erp_site.core.search import matching
 
@@ -66,9 +66,19 @@ def as_record(product: Product) -> dict[str, Any]:
 
 def low_stock(queryset: QuerySet[Product], *, low: bool) -> QuerySet[Product]:
     """The products that are low, or those that are not: models.is_low as a condition, the same to the unit."""
-    levels = StockLevel.objects.filter(product=OuterRef("pk")).order_by().values("product")
-    promised = levels.annotate(free=Sum(F("on_hand") - F("reserved"))).values("free")
-    is_low = Q(low_stock_threshold__isnull=False, low_stock_threshold__gte=Subquery(promised))
+    # All levels grouped at once: asking for each product's own takes three times as long.
+    promised = (
+        StockLevel.objects.filter(product__low_stock_threshold__isnull=False)
+        .order_by()
+        .values("product")
+        .annotate(
+            free=Sum(F("on_hand") - F("reserved")), threshold=Max("product__low_stock_threshold")
+        )
+    )
+    is_low = Q(
+        low_stock_threshold__isnull=False,
+        pk__in=promised.filter(free__lte=F("threshold")).values("product"),
+    )
     return queryset.filter(is_low) if low else queryset.exclude(is_low)
 
 
@@ -111,8 +121,11 @@ def find_by_codes(codes: Iterable[str]) -> dict[str, Product]:
 
 def tab_counts() -> dict[str, int]:
     """How many products are low and how many are not sold, up to the cap."""
-    wanted = {
-        "low_stock": low_stock(Product.objects.all(), low=True),
-        "inactive": Product.objects.filter(is_active=False),
+    return {
+        "low_stock": kept_until_something_happens("low_stock", _count_low_stock),
+        "inactive": figures(Product.objects.filter(is_active=False)).count,
     }
-    return {name: figures(found).count for name, found in wanted.items()}
+
+
+def _count_low_stock() -> int:
+    return figures(low_stock(Product.objects.all(), low=True)).count

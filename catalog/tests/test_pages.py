@@ -86,8 +86,8 @@ class TestList:
     ) -> None:
         product = make_product(on_hand=100)
         path = path.format(product.pk)
-        place((product, 1))
         desk.get(path)
+        place((product, 1))
         counts = []
         for _ in range(2):
             with CaptureQueriesContext(connection) as queries:

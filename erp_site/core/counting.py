@@ -1,4 +1,4 @@
-"""How many rows a list has: exact up to 10,000; that there are more is remembered for as long as it must be true.
+"""How many rows a list has: exact up to 10,000. What is remembered of it, and for how long.
 
 Counting ten thousand index entries takes as long as finding and sending a page of rows. Once a list had some thousand
 rows more than are counted, it has too many still while fewer than that have changed; and each change of a row is an
@@ -6,8 +6,9 @@ event (EventSource), so the last event's id says how many there were since.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.db.models import Count, QuerySet, Sum
@@ -24,6 +25,8 @@ CHANGES: Final = 1_000
 LONGEST: Final = 60.0
 #: Lists that are remembered by one process. People filter by anything.
 MOST: Final = 1_000
+#: Seconds; for a transaction that began before another, and is committed after what the other did was seen.
+OVERTAKEN: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,24 @@ class _Seen(NamedTuple):
 
 
 _many: Final[dict[Any, _Seen]] = {}
+_kept: Final[dict[str, tuple[_Seen, Any]]] = {}
 _last_event: Final = Query(lambda: Event.objects.order_by("-pk").values_list("pk")[:1])
 
 
 def forget() -> None:
     """Begin anew: for tests, whose databases follow one another."""
     _many.clear()
+    _kept.clear()
+
+
+def kept_until_something_happens[T](name: str, find: Callable[[], T]) -> T:
+    """What `find` answers, found again only after an event: for a figure that takes longer than the page around it."""
+    now, event = time.monotonic(), _event_id()
+    seen, answer = _kept.get(name, (None, None))
+    if seen is None or seen.event != event or now - seen.moment > OVERTAKEN:
+        answer = find()
+        _kept[name] = _Seen(event, now), answer
+    return cast("T", answer)
 
 
 def figures(queryset: QuerySet[Any], *, sum_of: str | None = None) -> Figures:

@@ -13,7 +13,7 @@ from accounts.models import User
 from catalog.models import Product
 from catalog.services import delete_product, update_product
 from erp_site.core import counting
-from erp_site.core.counting import Figures, figures
+from erp_site.core.counting import Figures, figures, kept_until_something_happens
 from erp_site.testing import Api
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +128,39 @@ def test_only_so_many_questions_are_remembered(
     for price in range(10, 20):
         figures(Product.objects.filter(price__lt=price))
     assert 1 <= len(counting._many) <= 3
+
+
+class TestKeptUntilSomethingHappens:
+    @pytest.fixture
+    def found(self) -> list[int]:
+        return []
+
+    @pytest.fixture
+    def ask(self, found: list[int]) -> Callable[[], int]:
+        """The number of times that it was found."""
+
+        def find() -> int:
+            found.append(1)
+            return len(found)
+
+        return lambda: kept_until_something_happens("something", find)
+
+    def test_found_again_after_an_event(
+        self, ask: Callable[[], int], make_product: Callable[..., Product], admin: User
+    ) -> None:
+        product = make_product()
+        assert [ask(), ask()] == [1, 1]
+        update_product(actor=admin, product_id=product.pk, name="Tea")
+        assert [ask(), ask()] == [2, 2]
+
+    def test_and_after_a_while(
+        self, ask: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert [ask(), ask()] == [1, 1]
+        monkeypatch.setattr(counting, "OVERTAKEN", 0.0)
+        assert ask() == 2
+
+    def test_one_name_is_not_another(self, ask: Callable[[], int]) -> None:
+        assert ask() == 1
+        assert kept_until_something_happens("another", lambda: "its own") == "its own"
+        assert ask() == 1
