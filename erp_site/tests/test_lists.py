@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Count
 from django.db.models.fields.related_lookups import RelatedIn
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,8 +19,9 @@ from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.models import Event
 from erp_site.demo import LOGINS, load
 from orders import filters
-from orders.models import Order
-from orders.queries import creation_of_those_due
+from orders.models import Order, OrderItem
+from orders.queries import SHOWN_BESIDE, creation_of_those_due, reserving
+from orders.states import HOLDS_STOCK
 
 ORDERS: Final = 5000
 
@@ -344,6 +346,26 @@ def test_where_those_due_begin_is_found_by_leaps_over_the_due_dates(filled: None
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN FORMAT=TRADITIONAL {queries[0]['sql']}")
         assert "Using index for group-by" in str(cursor.fetchall())
+
+
+def test_what_holds_a_product_is_found_by_indexes_alone(filled: None, db: None) -> None:
+    """Not by a look at every order the product was ever on: that is hundreds of places in a large table."""
+    lines = OrderItem.objects.values("product_id").annotate(n=Count("pk"))
+    holding = lines.filter(order__status__in=HOLDS_STOCK, order__deleted_at=None)
+    for row in (*lines.order_by("-n")[:3], *holding.order_by("-n")[:3], *holding.order_by("n")[:3]):
+        product_id = row["product_id"]
+        with CaptureQueriesContext(connection) as queries:
+            found = reserving(product_id)
+        all_lines = OrderItem.objects.filter(
+            product_id=product_id, order__status__in=HOLDS_STOCK, order__deleted_at=None
+        ).order_by("-order_id")
+        assert found["items"] == list(all_lines[:SHOWN_BESIDE])
+        assert found["more"] is (all_lines.count() > SHOWN_BESIDE)
+        steps = explain(queries[0]["sql"]).steps
+        # SQLite's index has not got the line's id, which is no row id there.
+        assert all(
+            step.index and (step.is_covered or connection.vendor == "sqlite") for step in steps
+        ), steps
 
 
 def test_unpublished_events_are_found_in_their_order(filled: None, db: None) -> None:
