@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from django.db.models import F, Max, Q, QuerySet, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
@@ -66,19 +66,9 @@ def as_record(product: Product) -> dict[str, Any]:
 
 def low_stock(queryset: QuerySet[Product], *, low: bool) -> QuerySet[Product]:
     """The products that are low, or those that are not: models.is_low as a condition, the same to the unit."""
-    # All levels grouped at once: asking for each product's own takes three times as long.
-    promised = (
-        StockLevel.objects.filter(product__low_stock_threshold__isnull=False)
-        .order_by()
-        .values("product")
-        .annotate(
-            free=Sum(F("on_hand") - F("reserved")), threshold=Max("product__low_stock_threshold")
-        )
-    )
-    is_low = Q(
-        low_stock_threshold__isnull=False,
-        pk__in=promised.filter(free__lte=F("threshold")).values("product"),
-    )
+    levels = StockLevel.objects.filter(product=OuterRef("pk")).order_by().values("product")
+    promised = levels.annotate(free=Sum(F("on_hand") - F("reserved"))).values("free")
+    is_low = Q(low_stock_threshold__isnull=False, low_stock_threshold__gte=Subquery(promised))
     return queryset.filter(is_low) if low else queryset.exclude(is_low)
 
 

@@ -177,6 +177,16 @@ class RelatedAlong(RelatedAmong):
     counted_too = True
 
 
+def _if_few(found: models.QuerySet[Any, int]) -> set[int] | None:
+    """The ids, if there are not many.
+
+    The table of words answers in a millisecond; joined to its owners and their other conditions it takes ten, since
+    planners begin with the owners.
+    """
+    ids = list(found[: _FEW + 1])
+    return set(ids) if len(ids) <= _FEW else None
+
+
 def matching[M: models.Model](
     queryset: models.QuerySet[M], table: type[SearchWord], text: str, *, codes: bool = False
 ) -> models.QuerySet[M]:
@@ -184,7 +194,8 @@ def matching[M: models.Model](
     found = owners(table, text, codes=codes)
     if found is None:
         return queryset.none() if text.strip() else queryset
-    return queryset.filter(pk__in=found)
+    few = _if_few(found)
+    return queryset.filter(pk__in=found if few is None else few)
 
 
 def matching_or[M: models.Model](
@@ -195,15 +206,19 @@ def matching_or[M: models.Model](
     An OR of the two would use neither index, and mostly only one of them finds anything: so both are asked
     first, and the OR is left to the case where both find many.
     """
-    by_words, by_keys = matching(queryset, table, text), queryset.filter(keys)
-    ids = [
-        list(part.order_by().values_list("pk", flat=True)[:_FEW]) for part in (by_words, by_keys)
-    ]
-    if max(map(len, ids)) < _FEW:
-        return queryset.filter(pk__in={*ids[0], *ids[1]})
-    if not ids[0]:
-        return by_keys
+    by_keys = queryset.filter(keys)
+    with_keys = set(by_keys.order_by().values_list("pk", flat=True)[:_FEW])
     found = owners(table, text)
-    if not ids[1] and found is not None:
+    if found is None:
+        return by_keys
+    with_words = _if_few(found)
+    if with_words is None and not with_keys:
         return queryset.filter(pk__among=found)
-    return queryset.filter(Q(pk__in=by_words.order_by().values("pk")) | keys)
+    if with_words is None:  # many have such words; perhaps few of them are in this list
+        of_list = set(queryset.filter(pk__in=found).order_by().values_list("pk", flat=True)[:_FEW])
+        with_words = of_list if len(of_list) < _FEW else None
+    if with_words is None:
+        return queryset.filter(Q(pk__in=found) | keys)
+    if len(with_keys) < _FEW:
+        return queryset.filter(pk__in=with_words | with_keys)
+    return queryset.filter(Q(pk__in=with_words) | keys) if with_words else by_keys

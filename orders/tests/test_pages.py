@@ -130,11 +130,11 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/orders/{order}", 10),
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),
-        ("/orders/new/products?code=product", 5),
+        ("/orders/new/products?code=product", 6),
         ("/orders/new/customers?customer_search=customer", 6),
         ("/orders/{order}/print/slip", 4),
         ("/orders/print/pick?{ids}", 4),
-        ("/palette?q=product", 7),
+        ("/palette?q=product", 8),
     ],
 )
 def test_pages_take_the_same_statements_for_one_and_three_rows(
