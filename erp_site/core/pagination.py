@@ -3,7 +3,7 @@
 import base64
 import binascii
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol
@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 
 import orjson
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
 from .counting import figures
 from .errors import Invalid
+from .statements import Query, together
 
 
 class Params(Protocol):
@@ -73,31 +74,54 @@ def rows_of[M: models.Model](
     if not ids:
         return []
     # By id alone: what the list filters by was asked a moment ago. What it fetches besides comes with the rows.
-    rows = queryset.model._base_manager.filter(pk__in=ids)
+    (found,) = _by_id((queryset.model, ids))
     fetched = queryset._prefetch_related_lookups  # type: ignore[attr-defined]  # Django's own name for them
-    found = {row.pk: row for row in rows}
     fetch_related(list(found.values()), fetched)
     return [found[pk] for pk in ids if pk in found]
 
 
 def fetch_related(rows: Sequence[models.Model], lookups: Sequence[Any]) -> None:
-    """prefetch_related() of these rows: one statement for each lookup.
+    """prefetch_related() of these rows: one statement for each lookup, in one round trip those of foreign keys.
 
-    A plain foreign key is fetched by hand, since Django builds a tuple and compiles it for each row: a fifth of what
-    a list cost.
+    Django would build a tuple and compile it for each row, and write each statement anew: a third of what a list cost.
     """
     if not rows:
         return
     plain = _foreign_keys(type(rows[0]))
-    for lookup in lookups:
-        field = plain.get(lookup)
-        if field is None:
-            models.prefetch_related_objects(rows, lookup)
-            continue
-        keys = {getattr(row, field.attname) for row in rows} - {None}
-        there = field.related_model._base_manager.in_bulk(keys)
+    fields = [plain[lookup] for lookup in lookups if lookup in plain]
+    keys = [{getattr(row, field.attname) for row in rows} - {None} for field in fields]
+    models_of = [field.related_model for field in fields]
+    for field, there in zip(fields, _by_id(*zip(models_of, keys, strict=True)), strict=True):
         for row in rows:
             field.set_cached_value(row, there.get(getattr(row, field.attname)))
+    if others := [lookup for lookup in lookups if lookup not in plain]:
+        models.prefetch_related_objects(rows, *others)
+
+
+def _by_id(*asked: tuple[type[models.Model], Collection[int]]) -> list[dict[int, Any]]:
+    """Of each model the rows with these ids, deleted ones too, by id: as many as a page has, not thousands."""
+    statements = [_rows_by_id(model).of(*ids) for model, ids in asked if ids]
+    answers = iter(together(*statements) if statements else ())
+    found = []
+    for model, ids in asked:
+        columns = _columns(model)
+        rows = [
+            model.from_db(DEFAULT_DB_ALIAS, columns, values)
+            for values in (next(answers) if ids else ())
+        ]
+        found.append({row.pk: row for row in rows})
+    return found
+
+
+@functools.cache
+def _columns(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+@functools.cache
+def _rows_by_id(model: type[models.Model]) -> Query:
+    manager: models.Manager[Any] = model._base_manager
+    return Query(lambda *ids: manager.filter(pk__in=ids).values_list(*_columns(model)))
 
 
 @functools.cache

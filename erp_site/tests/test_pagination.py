@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import date
 from typing import Any, Final
 
 import pytest
@@ -12,10 +13,11 @@ from catalog.models import Product, StockMovement
 from catalog.services import adjust_stock
 from customers.models import Customer
 from erp_site.api import api as the_api
-from erp_site.core import outbox
-from erp_site.core.pagination import fetch_related
+from erp_site.core import clock, outbox
+from erp_site.core.models import Event
+from erp_site.core.pagination import fetch_related, rows_of
 from erp_site.testing import Answer, Api
-from orders.models import Order
+from orders.models import Order, OrderHistory
 from orders.services import add_note, change_status
 from orders.states import OrderStatus
 
@@ -156,3 +158,27 @@ def test_what_belongs_to_rows_is_fetched_as_django_prefetches_it(
         for row in Order.objects.order_by("pk")
     ]
     assert [author for _, author, _ in fetched] == [operator, operator, None]
+
+
+def test_rows_of_a_list_are_those_that_the_orm_reads(
+    place: Any, product: Product, operator: User, subtests: pytest.Subtests
+) -> None:
+    for _ in range(3):
+        place((product, 1))
+    Order.objects.filter(pk=Order.objects.latest("pk").pk).update(
+        created_by=None, due_date=date(2026, 2, 28), deleted_at=clock.now()
+    )
+
+    def state(row: Any) -> dict[str, Any]:
+        return {
+            name: getattr(row, name) for name in (it.attname for it in row._meta.concrete_fields)
+        }
+
+    for model in (Order, Customer, Product, User, Event, StockMovement, OrderHistory):
+        expected = list(model._base_manager.order_by("-pk"))
+        ordered = model._base_manager.all()
+        with subtests.test(model=model.__name__):
+            found = rows_of(ordered, ["-pk"], 0, 1000)
+            assert [state(row) for row in found] == [state(row) for row in expected]
+            assert all((row._state.adding, row._state.db) == (False, "default") for row in found)
+            assert not any(row.get_deferred_fields() for row in found)
