@@ -112,10 +112,12 @@ def find_by_codes(codes: Iterable[str]) -> dict[str, Product]:
 def tab_counts() -> dict[str, int]:
     """How many products are low and how many are not sold, up to the cap."""
     return {
-        "low_stock": kept_until_something_happens("low_stock", _count_low_stock),
+        "low_stock": count_low_stock(),
         "inactive": figures(Product.objects.filter(is_active=False)).count,
     }
 
 
-def _count_low_stock() -> int:
-    return figures(low_stock(Product.objects.all(), low=True)).count
+def count_low_stock() -> int:
+    """How many products are low, up to the cap. Every product is looked at for it, so not with each page."""
+    low = low_stock(Product.objects.all(), low=True)
+    return kept_until_something_happens("low_stock", lambda: figures(low).count)

@@ -15,8 +15,7 @@ from django.views.decorators.http import require_safe
 from accounts.auth import SignedIn, require
 from accounts.queries import waiting_users
 from accounts.roles import Permission
-from catalog.models import Product
-from catalog.queries import low_stock
+from catalog.queries import count_low_stock
 from erp_site.core.counting import COUNT_CAP, figures
 from orders.models import OrderHistory
 from orders.queries import desk_counts
@@ -95,7 +94,7 @@ def tiles(request: SignedIn) -> list[Tile]:
     shown = [task for task in TASKS if may(task.visible)]
     counts = {name: min(count, COUNT_CAP) for name, count in desk_counts().items()}
     if may(Permission.VIEW_PRODUCTS):
-        counts["low_stock"] = figures(low_stock(Product.objects.all(), low=True)).count
+        counts["low_stock"] = count_low_stock()
     if may(Permission.VIEW_USERS):
         counts["waiting"] = figures(waiting_users()).count
     found = [Tile(task, counts[task.name], may(task.acts)) for task in shown]

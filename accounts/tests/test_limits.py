@@ -157,6 +157,13 @@ class TestWithoutRedis:
         assert (cache.get("a"), cache.get("b"), cache.get("c", "none")) == (2, "x", "none")
         assert cache.touch("b", 30) is True
         assert ("b" in cache, cache.delete("b"), "b" in cache) == (True, True, False)
+        assert cache.set_many({"d": 4, "e": [5]}, 60) == []
+        assert cache.get_many(key for key in "adex") == {"a": 2, "d": 4, "e": [5]}
+
+
+def test_the_cache_answers_several_questions_at_once() -> None:
+    assert cache.set_many({"d": 4, "e": [5]}, 60) == []
+    assert cache.get_many(key for key in "dex") == {"d": 4, "e": [5]}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -70,10 +70,18 @@ class RedisOrLocalCache(BaseCache):
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self._either("get", key, default=default, version=version)
 
+    def get_many(self, keys: Any, version: int | None = None) -> Any:
+        return self._either("get_many", list(keys), version=version)
+
     def set(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
         self._either("set", key, value, timeout=timeout, version=version)
+
+    def set_many(
+        self, data: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+    ) -> Any:
+        return self._either("set_many", data, timeout=timeout, version=version) or []
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         return self._either("touch", key, timeout=timeout, version=version)
