@@ -123,11 +123,20 @@ class Query:
 
     With `shared`, nobody changes these rows until the transaction ends, while others may read and share them:
     the ORM knows exclusive locks only. (SQLite's one writer needs none.)
+
+    `index` is the one that MySQL and MariaDB must read by, where they do not know how the rows lie.
     """
 
-    def __init__(self, build: "Callable[..., QuerySet[Any, Any]]", *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        build: "Callable[..., QuerySet[Any, Any]]",
+        *,
+        shared: bool = False,
+        index: str | None = None,
+    ) -> None:
         self.build = build
         self.shared = shared
+        self.index = index
         self._plans: dict[tuple[str, int], tuple[str, list[Any], Any, Any]] = {}
 
     def __call__(self, *values: Any) -> Any:
@@ -155,6 +164,9 @@ class Query:
         queryset = self.build(*(Parameter(index) for index in range(count)))
         compiler = queryset.query.get_compiler(connection=database)
         sql, template = compiler.as_sql()
+        if self.index and database.vendor == "mysql":
+            table = f"FROM {database.ops.quote_name(queryset.model._meta.db_table)}"
+            sql = sql.replace(table, f"{table} FORCE INDEX ({self.index})", 1)
         if self.shared and database.vendor == "mysql":
             sql += " LOCK IN SHARE MODE"  # FOR SHARE, in words that MariaDB has too
         converters = compiler.get_converters([column[0] for column in compiler.select])
