@@ -1,5 +1,7 @@
 """What our database backends do otherwise than Django's: the queue of SQLite's writers, MySQL's round trips."""
 
+import gc
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from django.db import (
+    DatabaseError,
     IntegrityError,
     OperationalError,
     close_old_connections,
@@ -284,6 +287,16 @@ class TestRoundTrips:
         with connection.connection.cursor() as cursor:
             expected = cursor._mogrify("SELECT %s", [value])
         assert connection.written_out("SELECT %s", [value]) == expected  # type: ignore[attr-defined]
+
+    def test_a_refused_statement_leaves_no_answer_of_the_driver_to_the_garbage_collector(
+        self,
+    ) -> None:
+        """Another thread's collection would lock this connection, and its own thread be told that it is in use."""
+        with pytest.raises(DatabaseError) as refused, transaction.atomic():
+            connection.ask(("SELECT 1", ()), ("SELECT 1 FROM nowhere.nothing", ()))  # type: ignore[attr-defined]
+        assert refused.traceback  # its frames live
+        answer = sys.modules["MySQLdb._mysql"].result
+        assert [it for it in gc.get_objects() if type(it) is answer] == []
 
     def test_begin_goes_with_the_first_statement(self, sent: list[str]) -> None:
         with transaction.atomic():

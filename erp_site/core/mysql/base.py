@@ -49,6 +49,17 @@ class CursorWrapper(base.CursorWrapper):
             raise as_django_reads_it(error) from None
 
 
+def _stored_rows(driver: Any) -> Sequence[Any]:
+    """What the present statement answered.
+
+    The driver's result dies here. In the frame of an error it would be left to the garbage collector, and so to any
+    thread, which takes the connection's lock for it: its own thread was told then that it is in use.
+    """
+    result = driver.store_result()
+    rows: Sequence[Any] = result.fetch_row(0) if result else ()
+    return rows
+
+
 class Answer(NamedTuple):
     """What a statement answered."""
 
@@ -98,10 +109,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 for number in range(len(sent)):
                     if number:
                         driver.next_result()
-                    result = driver.store_result()
-                    answers.append(
-                        Answer(result.fetch_row(0) if result else (), driver.insert_id())
-                    )
+                    answers.append(Answer(_stored_rows(driver), driver.insert_id()))
             except BaseException as error:  # noqa: BLE001 -- nothing may be left for the next statement to read
                 if len(answers) < len(waiting):
                     self.needs_rollback = True  # see doomed_by_failure
