@@ -5,10 +5,3 @@ document.addEventListener("focusout", (event) => {
   if (/^\d{11}$/.test(places)) event.target.value = places.replace(/(.{3})(.{3})(.{3})(.{2})/, "$1.$2.$3-$4");
   else if (/^[0-9A-Z]{12}\d{2}$/.test(places)) event.target.value = places.replace(/(.{2})(.{3})(.{3})(.{4})(.{2})/, "$1.$2.$3/$4-$5");
 });
-// Fast hands type before htmx listens (it starts in a task of its own): that is checked too.
-addEventListener("pageshow", () => {
-  setTimeout(() => {
-    const field = document.querySelector("input[name$=cpf_cnpj]");
-    if (field && field.value !== field.defaultValue) field.dispatchEvent(new Event("input", { bubbles: true }));
-  });
-});

@@ -3,6 +3,15 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
+  // Fast hands type before htmx listens (it starts in a task of its own): that is searched and checked too.
+  addEventListener("pageshow", () => {
+    setTimeout(() => {
+      $$("#q, input[name$=cpf_cnpj]").forEach((field) => {
+        if (field.value !== field.defaultValue) field.dispatchEvent(new Event("input", { bubbles: true }));
+      });
+    });
+  });
+
   // --- selecting rows
   function syncSelection() {
     const boxes = $$("input[name=ids]");
