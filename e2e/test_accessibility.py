@@ -1,5 +1,6 @@
 """axe, and the width of a phone, on pages with everything open that opens: stock, customers, users, log, imports."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -104,6 +105,7 @@ def records(
         {"name": "x.csv", "mimeType": "text/csv", "buffer": b"SKU;Name;Price\nAXE-3;Three;x\n"}
     )
     page.get_by_role("button", name="Continue").click()
+    page.wait_for_url(re.compile(r"/import/\d+$"))
     job = page.url.rpartition("/")[2]
     return {"product": product["id"], "customer": customer["id"], "user": user["id"], "job": job}
 
