@@ -27,6 +27,8 @@
     const toast = $("#toast-template").content.cloneNode(true).firstElementChild;
     toast.dataset.level = level;
     $("[data-message]", toast).textContent = message;
+    // Said again, not said twice: without a network each word typed would add a line of its own.
+    $$(".toast-line", toasts).filter((other) => $("[data-message]", other).textContent === message).forEach((other) => other.remove());
     toasts.append(toast);
     retire(toast);
   }
