@@ -8,11 +8,13 @@ from typing import Any
 import structlog
 from django.utils.log import CallbackFilter
 
+from . import request_id
+
 
 def configuration(*, json: bool, debug: bool) -> None:
     """Set up structlog and the standard library's logging through one handler on standard error."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        request_id.add_to_line,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
