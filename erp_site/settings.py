@@ -286,6 +286,9 @@ except ValidationError as error:
 PRODUCTION = env.PRODUCTION
 RELAY = env.RELAY
 RATE_LIMIT = env.RATE_LIMIT
+RATE_LIMIT_ACCOUNT = (
+    "accounts.tokens.claimed_account"  # (request) -> id of the account it names, or None
+)
 TRUSTED_PROXIES = env.TRUSTED_PROXIES
 METRICS_TOKEN = env.METRICS_TOKEN
 REDIS_URL = env.REDIS_URL

@@ -1,6 +1,7 @@
 """Signing in and out: tokens, cookies, second factors."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,17 @@ class TestTokens:
         assert me(strict, pair["access_token"]).status == 401
         answer = strict.post("/auth/jwt/refresh", {"refresh_token": pair["refresh_token"]})
         assert answer.code == "invalid_refresh_token"
+
+    def test_a_token_in_use_ends_with_its_five_minutes(
+        self, strict: Api, viewer: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its signature is not verified a second time; its end is."""
+        token = login(strict, viewer.email).body["access_token"]
+        end = time.time() + 300
+        monkeypatch.setattr(time, "time", lambda: end - 2)
+        assert me(strict, token).status == 200
+        monkeypatch.setattr(time, "time", lambda: end + 1)
+        assert me(strict, token).status == 401
 
     def test_logout_kills_the_pair(self, strict: Api, viewer: User) -> None:
         pair = login(strict, viewer.email).body

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
@@ -56,15 +57,19 @@ class Hit(NamedTuple):
     reset: int  # seconds until the window ends
 
 
-#: The counter of limits' SlidingWindowCounter, with what is left in the same round trip as the hit. A refused
-#: request is not counted, or whoever goes on asking would be refused for ever.
+#: The counter of limits' SlidingWindowCounter for several identities in turn, with what is left of each, in one round
+#: trip. A refused request is not counted, or whoever goes on asking would be refused for ever.
 _HIT: Final = """
-local before = tonumber(redis.call('GET', KEYS[2]) or 0)
-local used = math.floor(before * ARGV[2]) + tonumber(redis.call('GET', KEYS[1]) or 0)
-if used >= tonumber(ARGV[1]) then return -1 end
-redis.call('INCR', KEYS[1])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return used + 1
+local counts = {}
+for i = 1, #KEYS, 2 do
+  local before = tonumber(redis.call('GET', KEYS[i + 1]) or 0)
+  local used = math.floor(before * ARGV[2]) + tonumber(redis.call('GET', KEYS[i]) or 0)
+  if used >= tonumber(ARGV[1]) then return {-1} end
+  redis.call('INCR', KEYS[i])
+  redis.call('EXPIRE', KEYS[i], ARGV[3])
+  counts[#counts + 1] = used + 1
+end
+return counts
 """
 
 
@@ -81,49 +86,69 @@ class Limiter:
         self.local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self.shared = redis.breaker(redis_url) if redis_url else None
 
-    def hit(self, *identity: str) -> Hit:
-        """Count one more request of this identity."""
+    def hit(self, *identities: str) -> Hit:
+        """Count one more request of each of these; answers the one that is nearest to its end.
+
+        The first that has none left refuses the request: those after it are not counted.
+        """
         if self.shared:
             window, elapsed = divmod(time.time(), self.window)
-            name = f"erp:limit:{':'.join(identity)}:{self.window}"
-            used = self.shared.command(
-                "EVAL", _HIT, 2, f"{name}:{window:.0f}", f"{name}:{window - 1:.0f}",
+            keys = [
+                f"erp:limit:{identity}:{self.window}:{each:.0f}"
+                for identity in identities
+                for each in (window, window - 1)
+            ]
+            counts = self.shared.command(
+                "EVAL", _HIT, len(keys), *keys,
                 self.item.amount, 1 - elapsed / self.window, self.window * 2,
             )  # fmt: skip
-            if used is not None:
-                reset = math.ceil(self.window - elapsed)
-                return Hit(used > 0, self.item.amount - used if used > 0 else 0, max(1, reset))
-        return self._hit_alone(*identity)
+            if counts is not None:
+                reset = max(1, math.ceil(self.window - elapsed))
+                used = counts[0] if counts[0] < 0 else max(counts)
+                return Hit(used > 0, self.item.amount - used if used > 0 else 0, reset)
+        return self._hit_alone(*identities)
 
-    def _hit_alone(self, *identity: str) -> Hit:
-        allowed = self.local.hit(self.item, *identity)
-        window = self.local.get_window_stats(self.item, *identity)
-        # limits reports "now" as the end on the first hit of a window.
-        reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.window
-        return Hit(allowed, max(0, window.remaining), max(1, reset))
+    def _hit_alone(self, *identities: str) -> Hit:
+        hits = []
+        for identity in identities:
+            allowed = self.local.hit(self.item, identity)
+            window = self.local.get_window_stats(self.item, identity)
+            # limits reports "now" as the end on the first hit of a window.
+            reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.window
+            hits.append(Hit(allowed, max(0, window.remaining), max(1, reset)))
+            if not allowed:
+                break
+        return min(hits)
 
 
 def count_account(request: HttpRequest, account: int) -> None:
-    """Count this request for the signed-in account too, from whichever addresses it comes.
+    """Count this request for the signed-in account too, from whichever addresses it comes; once.
 
     Raises:
         ApiError: 429 `rate_limited` with Retry-After.
     """
     limiter: Limiter | None = getattr(request, "rate_limiter", None)
-    if limiter is None:
+    if limiter is None or request.counted_account == account:  # type: ignore[attr-defined]  # by the middleware
         return
-    hit = limiter.hit("account", str(account))
+    hit = limiter.hit(f"account:{account}")
     request.account_hit = hit  # type: ignore[attr-defined]  # for the middleware's headers
     if not hit.allowed:
         raise ApiError(429, TOO_MANY, headers={"Retry-After": str(hit.reset)})
 
 
 class RateLimitMiddleware:
-    """RateLimit-* headers on the API, 429 with Retry-After beyond. Before sessions, so a refusal is cheap."""
+    """RateLimit-* headers on the API, 429 with Retry-After beyond. Before sessions, so a refusal is cheap.
+
+    An account that the request itself proves (RATE_LIMIT_ACCOUNT) is counted with the address, in one round trip to
+    Redis; others are counted when they are known, by `count_account`.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self.limiter = None
+        self.account_of: Callable[[HttpRequest], int | None] = import_string(
+            settings.RATE_LIMIT_ACCOUNT
+        )
         if settings.RATE_LIMIT == "off":
             log.warning(
                 "rate_limit_off", detail="RATE_LIMIT=off: neither requests nor sign-ins are limited"
@@ -134,9 +159,14 @@ class RateLimitMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if self.limiter is None or not request.path.startswith(LIMITED):
             return self.get_response(request)
-        hit = self.limiter.hit("ip", client_ip(request))
+        identities = [f"ip:{client_ip(request)}"]
+        account = self.account_of(request)
+        if account is not None:
+            identities.append(f"account:{account}")
+        hit = self.limiter.hit(*identities)
         if hit.allowed:
             request.rate_limiter = self.limiter  # type: ignore[attr-defined]  # for count_account
+            request.counted_account = account  # type: ignore[attr-defined]
             response = self.get_response(request)
             hit = min(hit, getattr(request, "account_hit", hit))  # the nearer to its end
         else:
