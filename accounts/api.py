@@ -14,7 +14,7 @@ from ninja.decorators import decorate_view
 from erp_site.core.errors import Denied
 from erp_site.core.filtering import apply
 from erp_site.core.openapi import CSRF_HEADER, problems
-from erp_site.core.pagination import paginate
+from erp_site.core.pagination import paginate, sort_choice
 from erp_site.core.problems import ApiError
 from erp_site.core.schemas import Page, QueryId
 
@@ -272,7 +272,8 @@ def list_users(
 ) -> dict[str, Any]:
     """By name. Filters combine."""
     users = apply(UserFilter, request.GET, queries.users())
-    return paginate(request, response, users, params=params, sort=params.sort)
+    sort = sort_choice(params.sort, queries.SORTS, "name")
+    return paginate(request, response, users, params=params, sort=sort)
 
 
 @router.post(

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
-from erp_site.core.models import EventSource
+from erp_site.core.models import EventSource, Named
 from erp_site.core.search import SearchWord
 
 from .roles import ROLE_PERMISSIONS, Role
@@ -45,7 +45,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=self.normalize_email(username))
 
 
-class User(EventSource, AbstractBaseUser):
+class User(Named, EventSource, AbstractBaseUser):
     """A person who signs in with an e-mail address. Deactivated, never deleted.
 
     There are no groups and no per-user permissions: the role decides (see roles.py), so `has_perm`, `perms` in
@@ -53,7 +53,6 @@ class User(EventSource, AbstractBaseUser):
     """
 
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
-    name = models.CharField(_("name"), max_length=255)
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEWER)
     is_active = models.BooleanField(_("active"), default=True)
     language = models.CharField(
@@ -75,7 +74,7 @@ class User(EventSource, AbstractBaseUser):
                 condition=models.Q(role__in=Role.values), name="user_role_known"
             ),
         ]
-        indexes = [models.Index(fields=["name", "id"], name="user_by_name")]
+        indexes = [models.Index(fields=["sorted_name", "id"], name="user_by_name")]
 
     def __str__(self) -> str:
         return self.name or self.email

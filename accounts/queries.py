@@ -1,5 +1,7 @@
 """Reading users."""
 
+from typing import Final
+
 from allauth.mfa.utils import is_mfa_enabled
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
@@ -9,6 +11,9 @@ from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
 
 from .models import User
+
+#: What a list may be sorted by: the public name and its column.
+SORTS: Final = {"name": "sorted_name", "email": "email", "created_at": "created_at"}
 
 
 def get_user(user_id: int) -> User:

@@ -8,16 +8,15 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
-from erp_site.core.models import AppendOnly, EventSource, UniqueAlive
+from erp_site.core.models import AppendOnly, EventSource, Named, UniqueAlive
 from erp_site.core.search import SearchWord
 
 
-class Product(EventSource, UniqueAlive):
+class Product(Named, EventSource, UniqueAlive):
     """A thing that is sold. Its stock is a table of its own: a busy stock row must not block readers of the name."""
 
     sku = models.CharField("SKU", max_length=64)
     gtin = models.CharField("GTIN", max_length=14, blank=True)
-    name = models.CharField(_("name"), max_length=255)
     description = models.TextField(_("description"), max_length=5000, blank=True)
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
     is_active = models.BooleanField(_("active"), default=True)
@@ -44,11 +43,18 @@ class Product(EventSource, UniqueAlive):
         indexes = [
             # Each with what lists filter by, so that a row is read only to be shown.
             models.Index(
-                fields=["name", "id", "is_active", "price", "low_stock_threshold", "deleted_at"],
+                fields=[
+                    "sorted_name",
+                    "id",
+                    "is_active",
+                    "price",
+                    "low_stock_threshold",
+                    "deleted_at",
+                ],
                 name="product_by_name",
             ),
             models.Index(
-                fields=["is_active", "name", "id", "deleted_at"], name="product_by_active"
+                fields=["is_active", "sorted_name", "id", "deleted_at"], name="product_by_active"
             ),
             models.Index(
                 fields=["price", "id", "is_active", "deleted_at"], name="product_by_price"

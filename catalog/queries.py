@@ -14,7 +14,7 @@ from .models import Product, ProductWord, StockLevel, StockMovement, available
 
 #: What a list may be sorted by: the public name and its column.
 SORTS: Final = {
-    "name": "name",
+    "name": "sorted_name",
     "sku": "sku",
     "price": "price",
     "created_at": "created_at",
@@ -93,7 +93,7 @@ def find_products(text: str, *, limit: int) -> list[Product]:
     sold = products().filter(is_active=True)
     exact = list(sold.filter(Q(sku=text.strip().upper()) | Q(gtin=text.strip() or None))[:1])
     others = search(sold.exclude(pk__in=[product.pk for product in exact]), text).order_by(
-        "name", "pk"
+        "sorted_name", "pk"
     )
     return (exact + list(others[:limit]))[:limit]
 

@@ -5,14 +5,13 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
-from erp_site.core.models import EventSource, UniqueAlive
+from erp_site.core.models import EventSource, Named, UniqueAlive
 from erp_site.core.search import SearchWord
 
 
-class Customer(EventSource, UniqueAlive):
+class Customer(Named, EventSource, UniqueAlive):
     """A company or a person with a CPF or CNPJ, unique among the living."""
 
-    name = models.CharField(_("name"), max_length=255)
     cpf_cnpj = models.CharField("CPF/CNPJ", max_length=14)
     email = models.EmailField(_("e-mail"), max_length=254)
     phone = models.CharField(_("phone"), max_length=32, blank=True)
@@ -33,11 +32,11 @@ class Customer(EventSource, UniqueAlive):
         indexes = [
             # Each with what lists filter by, so that a row is read only to be shown.
             models.Index(
-                fields=["name", "id", "is_active", "created_at", "deleted_at"],
+                fields=["sorted_name", "id", "is_active", "created_at", "deleted_at"],
                 name="customer_by_name",
             ),
             models.Index(
-                fields=["is_active", "name", "id", "deleted_at"], name="customer_by_active"
+                fields=["is_active", "sorted_name", "id", "deleted_at"], name="customer_by_active"
             ),
             models.Index(fields=["email", "id", "deleted_at"], name="customer_by_email"),
             models.Index(
@@ -48,9 +47,6 @@ class Customer(EventSource, UniqueAlive):
                 name="customer_by_updated",
             ),
         ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class CustomerWord(SearchWord):

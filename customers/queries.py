@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TAX_ID: Final = re.compile(r"(?=.*[0-9])([0-9A-Za-z./-]+|[0-9./\s-]+)")
 
 #: What a list may be sorted by: the public name and its column.
-SORTS: Final = {"name": "name", "created_at": "created_at", "updated_at": "updated_at"}
+SORTS: Final = {"name": "sorted_name", "created_at": "created_at", "updated_at": "updated_at"}
 
 
 def customers() -> QuerySet[Customer]:
@@ -75,7 +75,7 @@ def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
     found = search(
         customers().filter(is_active=True), text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS)
     )
-    return rows_of(found, ["name", "id"], 0, limit)
+    return rows_of(found, ["sorted_name", "id"], 0, limit)
 
 
 def with_tax_id(tax_id: str) -> Customer | None:

@@ -272,7 +272,7 @@ def activity(request: SignedIn) -> HttpResponse:
     context |= {
         "kinds": KINDS,
         "aggregates": AGGREGATES,
-        "people": User.objects.order_by("name", "pk")[:MOST_PEOPLE],
+        "people": User.objects.order_by("sorted_name", "pk")[:MOST_PEOPLE],
     }
     return render(request, "activity/activity.html", context)
 

@@ -36,7 +36,7 @@ from erp_site.core import idempotency
 from erp_site.core.events import Aggregate
 from erp_site.core.models import Delivery, Event, EventSource, Feed
 from erp_site.core.money import to_cents
-from erp_site.core.search import SearchWord, indexed
+from erp_site.core.search import SearchWord, indexed, sorted_as
 from orders.models import Order, OrderHistory, OrderItem, order_number
 from orders.services import PLACE
 from orders.states import HOLDS_STOCK, OPEN, TRANSITIONS, OrderStatus, StockEffect
@@ -66,6 +66,7 @@ class Rule(StrEnum):
     FEED = "positions count from 1 without gaps, up to the feed's last, and follow each aggregate's sequence"
     DELIVERY = "a delivery repeats the position and the aggregate of its event"
     SEARCH = "the search words of a row are those of its present names"
+    SORTED = "lists sort a row by its present name"
 
 
 FIGURES: Final = (
@@ -418,13 +419,16 @@ SEARCHED: Final = (
 
 
 def inspect_search(report: Report, searched: Searched) -> None:
-    """Every row is found by its names, and by nothing else."""
+    """Every row is found by its names and by nothing else, and sorted by its name."""
     noun = searched.model._meta.model_name
     index: Manager[Any] = searched.table._default_manager
-    for rows in in_chunks(searched.model._base_manager.all(), *searched.names, *searched.codes):
+    columns = ("sorted_name", *searched.names, *searched.codes)
+    for rows in in_chunks(searched.model._base_manager.all(), *columns):
         words_of_these = index.filter(owner_id__gte=rows[0][0], owner_id__lte=rows[-1][0])
         found = _by_first(words_of_these.values_list("owner_id", "word"))
-        for pk, *texts in rows:
+        for pk, sorted_name, *texts in rows:
+            if sorted_name != sorted_as(texts[0]):
+                report.breach(Rule.SORTED, f"{noun} {pk} ({texts[0]}): {sorted_name}")
             names, codes = texts[: len(searched.names)], texts[len(searched.names) :]
             if difference := indexed(*names, codes=codes) ^ {word for (word,) in found[pk]}:
                 words = ", ".join(sorted(difference))

@@ -16,6 +16,7 @@ from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
+from erp_site.core.search import sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, together
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
@@ -227,9 +228,10 @@ def creation_of_those_due(
     return ends["first__min"], ends["last__max"]
 
 
-def saved_views(user_id: int) -> QuerySet[SavedView]:
+def saved_views(user_id: int) -> list[SavedView]:
     """This user's own views and those that others share, by name."""
-    return SavedView.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("name", "pk")
+    found = SavedView.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("pk")
+    return sorted(found, key=lambda view: sorted_as(view.name))
 
 
 def events_of(order_id: int) -> QuerySet[Event]:

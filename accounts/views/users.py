@@ -1,6 +1,6 @@
 """The pages of the people who sign in: the list, one person, a new one. Who may manage whom is the services' rule."""
 
-from typing import Any, Final
+from typing import Any
 
 from allauth.account.forms import ResetPasswordForm
 from django.contrib import messages
@@ -20,15 +20,15 @@ from erp_site.core.errors import Denied, DomainError, Duplicate, Invalid
 from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
 
-SORTS: Final = {"name": "name", "created_at": "created_at"}
-
 
 @require_safe
 @require(Permission.VIEW_USERS)
 def user_list(request: SignedIn) -> HttpResponse:
     """Everybody, filtered by the address; htmx asks for the results alone."""
     context: dict[str, Any] = {
-        "listing": listing(request, UserFilter, queries.users(), sorts=SORTS, default="name"),
+        "listing": listing(
+            request, UserFilter, queries.users(), sorts=queries.SORTS, default="name"
+        ),
         "roles": Role.choices,
     }
     if is_partial(request):

@@ -1,5 +1,6 @@
 """What the apps share: append-only facts, soft deletion, and the event log that is also the outbox."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -7,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from .search import sorted_as
 
 
 class AppendOnlyQuerySet[M: models.Model](models.QuerySet[M]):
@@ -41,6 +44,29 @@ class AliveManager[M: models.Model](models.Manager[M]):
 
     def get_queryset(self) -> models.QuerySet[M]:
         return super().get_queryset().filter(deleted_at=None)
+
+
+class Named(models.Model):
+    """A record that people look for by name, in lists that the alphabet sorts on every database.
+
+    SQLite compares bytes, which puts "arroz" behind "Zinco" and "Óleo" behind both. So `sorted_name` is what is sorted
+    by: the name in small letters without accents, written whenever `name` is.
+    """
+
+    name = models.CharField(_("name"), max_length=255)
+    sorted_name = models.CharField(max_length=255, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        if update_fields is None or "name" in update_fields:
+            self.sorted_name = sorted_as(self.name)
+            update_fields = update_fields and {*update_fields, "sorted_name"}
+        super().save(update_fields=update_fields, **kwargs)
 
 
 class SoftDelete(models.Model):

@@ -40,6 +40,22 @@ def fold(text: str) -> str:
     )
 
 
+def sorted_as(name: str) -> str:
+    """What a list sorts this name by: "Óleo" between "Oleandro" and "olho"."""
+    return fold(name)[:255]
+
+
+def sort_all(model: type[models.Model]) -> None:
+    """For migrations: write the `sorted_name` of all rows that are there."""
+    rows = model._base_manager.order_by("pk").only("pk", "name")
+    last = 0
+    while some := list(rows.filter(pk__gt=last)[:1000]):
+        for row in some:
+            row.sorted_name = sorted_as(row.name)  # type: ignore[attr-defined]  # fields of Named
+        model._base_manager.bulk_update(some, ["sorted_name"])
+        last = some[-1].pk
+
+
 def words(*texts: str) -> list[str]:
     """The distinct words of `texts` in order, folded and cut to the column's length."""
     found = re.findall(r"[a-z0-9]+", " ".join(fold(text) for text in texts))

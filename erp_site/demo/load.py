@@ -37,7 +37,7 @@ from erp_site.core import clock, idempotency, taxid
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event, Feed
 from erp_site.core.outbox import FEED_ID
-from erp_site.core.search import fold, indexed
+from erp_site.core.search import fold, indexed, sorted_as
 from orders.models import Order, OrderHistory, OrderItem, OrderNote, item_id, order_number
 from orders.services import PLACE
 from orders.states import OrderStatus as S
@@ -142,10 +142,10 @@ def _table(model: type[Model], fields: str, *, by: str = "") -> Table:
 
 _RECORD: Final = "version event_seq is_active created_at updated_at deleted_at live"
 PRODUCTS: Final = _table(
-    Product, f"id sku gtin name description price low_stock_threshold {_RECORD}"
+    Product, f"id sku gtin name description price low_stock_threshold {_RECORD} sorted_name"
 )
 LEVELS: Final = _table(StockLevel, "id warehouse product on_hand reserved event_seq")
-CUSTOMERS: Final = _table(Customer, f"id name cpf_cnpj email phone address {_RECORD}")
+CUSTOMERS: Final = _table(Customer, f"id name cpf_cnpj email phone address {_RECORD} sorted_name")
 PRODUCT_WORDS: Final = _table(ProductWord, "owner word")
 CUSTOMER_WORDS: Final = _table(CustomerWord, "owner word")
 ORDERS: Final = _table(
@@ -322,7 +322,7 @@ class Load:
             active = int(rnd.random() > 0.03 and not is_deleted)
             self.rows[PRODUCTS].append(
                 (pk, sku, "", name, "", cents(price), null if threshold is None else threshold, 1, 1 + is_deleted,
-                 active, at, at, at if is_deleted else null, null if is_deleted else 1)
+                 active, at, at, at if is_deleted else null, null if is_deleted else 1, sorted_as(name))
             )  # fmt: skip
             self.rows[PRODUCT_WORDS] += [(pk, word) for word in sorted(indexed(name, codes=[sku]))]
             boss = self.people[0]
@@ -360,7 +360,7 @@ class Load:
             self.rows[CUSTOMERS].append(
                 (pk, name, tax_id, f"compras{pk}@cliente.example", f"(11) 5550-{pk % 10_000:04d}", address(pk), 1,
                  1 + is_deleted, int(rnd.random() > 0.04), at, at, at if is_deleted else null,
-                 null if is_deleted else 1)
+                 null if is_deleted else 1, sorted_as(name))
             )  # fmt: skip
             self.rows[CUSTOMER_WORDS] += [(pk, word) for word in sorted(indexed(name))]
             payload = (

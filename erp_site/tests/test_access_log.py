@@ -94,7 +94,7 @@ def test_no_password_or_token_is_logged_by_anybody(
 def test_an_unavailable_database_is_not_logged_without_its_request_id(
     lines: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    MigrationRecorder(connection).record_unapplied("catalog", "0002_lists")
+    MigrationRecorder(connection).record_unapplied("catalog", "0003_sorted_name")
     Client(headers={"X-Request-ID": "probe-1"}, raise_request_exception=False).get("/health/ready")
     (line,) = lines()
     assert (line["status"], line["request_id"]) == (503, "probe-1")

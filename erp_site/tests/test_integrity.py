@@ -134,7 +134,8 @@ DAMAGE = [
     ("UPDATE core_delivery SET position = position + 1000", {Rule.DELIVERY}),
     ("UPDATE core_delivery SET aggregate = 'user' WHERE aggregate = 'order'", {Rule.DELIVERY}),
     ("DELETE FROM catalog_productword WHERE owner_id = {gone} AND word = '.gone'", {Rule.SEARCH}),
-    ("UPDATE customers_customer SET name = 'Maria Souza' WHERE id = {idle}", {Rule.SEARCH}),
+    ("UPDATE customers_customer SET name = 'Maria Souza' WHERE id = {idle}", {Rule.SEARCH, Rule.SORTED}),
+    ("UPDATE catalog_product SET sorted_name = 'zzz' WHERE id = {rice}", {Rule.SORTED}),
     ("UPDATE accounts_userword SET word = 'nobody' WHERE word = 'manager'", {Rule.SEARCH}),
 ]  # fmt: skip
 
