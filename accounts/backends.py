@@ -11,11 +11,11 @@ from django.contrib.sessions.models import Session
 from django.db.models import Model
 from django.utils import timezone
 
-from erp_site.core.statements import Query
+from erp_site.core.statements import Query, columns_of
 
-from .models import USER_COLUMNS, User
+from .models import User
 
-_user: Final = Query(lambda pk: User.objects.filter(pk=pk).values_list(*USER_COLUMNS))
+_user: Final = Query(lambda pk: User.objects.filter(pk=pk).values_list(*columns_of(User)))
 _session: Final = Query(
     lambda key, now: Session.objects.filter(session_key=key, expire_date__gt=now).values_list(
         "session_data"
@@ -28,7 +28,7 @@ class RoleBackend(AuthenticationBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         for row in _user(user_id):
-            user = User.from_db(None, USER_COLUMNS, row)
+            user = User.from_db(None, columns_of(User), row)
             return user if self.user_can_authenticate(user) else None
         return None
 

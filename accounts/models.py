@@ -1,7 +1,7 @@
 """People who sign in."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -99,10 +99,6 @@ class User(Named, EventSource, AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return any(perm.startswith(f"{app_label}.") for perm in self._permissions())
-
-
-#: As `User.from_db` wants them, for rows that are read by statements compiled once.
-USER_COLUMNS: Final = [field.attname for field in User._meta.concrete_fields]
 
 
 class UserWord(SearchWord):

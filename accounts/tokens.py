@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from erp_site.core.statements import Query
+from erp_site.core.statements import Query, columns_of
 from erp_site.core.transactions import retrying_atomic
 
-from .models import USER_COLUMNS, User
+from .models import User
 
 #: Which password the token was made under: it ends with that password, as a session does.
 PASSWORD_CLAIM: Final = "pwd"
@@ -94,7 +94,7 @@ _signed_in: Final = Query(
         Exists(Session.objects.filter(session_key=session_key, expire_date__gt=now)),
         pk=user_id,
         is_active=True,
-    ).values_list(*USER_COLUMNS)
+    ).values_list(*columns_of(User))
 )
 
 
@@ -115,7 +115,7 @@ def user_of_access_token(token: str) -> User | None:
         return None
     second = timezone.now().replace(microsecond=0)  # which all requests of it share
     for row in _signed_in(claims.user_id, claims.session_key, second):
-        user = User.from_db(None, USER_COLUMNS, row)
+        user = User.from_db(None, columns_of(User), row)
         if constant_time_compare(_mark_of(user.password), claims.password):
             return user
     return None

@@ -17,7 +17,7 @@ from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
 from erp_site.core.search import sorted_as
-from erp_site.core.statements import Query, RowCount, Statement, together
+from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
 from .states import HOLDS_STOCK, OPEN, OrderStatus
@@ -69,8 +69,7 @@ class OrderLine(NamedTuple):
     subtotal: Decimal
 
 
-_COLUMNS: Final = [field.attname for field in Order._meta.concrete_fields]
-_WITH_NAMES: Final = (*_COLUMNS, "customer__name", "created_by__name")
+_WITH_NAMES: Final = (*columns_of(Order), "customer__name", "created_by__name")
 _order: Final = Query(lambda pk: Order.all_objects.filter(pk=pk).values_list(*_WITH_NAMES))
 _order_of_key: Final = Query(
     lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list(*_WITH_NAMES)
@@ -133,7 +132,7 @@ def first_order(rows: Iterable[Sequence[Any]]) -> Order | None:
 
 def _from_row(row: Sequence[Any]) -> Order:
     *columns, customer, author = row
-    order = Order.from_db(None, _COLUMNS, columns)
+    order = Order.from_db(None, columns_of(Order), columns)
     order.customer = Customer.from_db(None, ["id", "name"], [order.customer_id, customer])
     if order.created_by_id is not None:
         order.created_by = User.from_db(None, ["id", "name"], [order.created_by_id, author])

@@ -12,10 +12,11 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 
 from accounts.backends import RoleBackend, SessionStore
-from accounts.models import USER_COLUMNS, User
+from accounts.models import User
 from accounts.views import csrf_failure
 from erp_site.core import clock
 from erp_site.core.models import Event
+from erp_site.core.statements import columns_of
 from erp_site.testing import PASSWORD, Api, code_of
 
 pytestmark = pytest.mark.django_db
@@ -292,8 +293,8 @@ def test_a_session_and_its_user_are_read_as_the_orm_reads_them(viewer: User) -> 
     user = RoleBackend().get_user(viewer.pk)
     assert user is not None
     expected = User.objects.get(pk=viewer.pk)
-    assert {name: getattr(user, name) for name in USER_COLUMNS} == {
-        name: getattr(expected, name) for name in USER_COLUMNS
+    assert {name: getattr(user, name) for name in columns_of(User)} == {
+        name: getattr(expected, name) for name in columns_of(User)
     }
     store = SessionStore()
     store["key"] = ["ção", 1]

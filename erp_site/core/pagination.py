@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 
 from .counting import figures
 from .errors import Invalid
-from .statements import Query, together
+from .statements import Query, columns_of, together
 
 
 class Params(Protocol):
@@ -104,7 +104,7 @@ def _by_id(*asked: tuple[type[models.Model], Collection[int]]) -> list[dict[int,
     answers = iter(together(*statements) if statements else ())
     found = []
     for model, ids in asked:
-        columns = _columns(model)
+        columns = columns_of(model)
         rows = [
             model.from_db(DEFAULT_DB_ALIAS, columns, values)
             for values in (next(answers) if ids else ())
@@ -114,14 +114,9 @@ def _by_id(*asked: tuple[type[models.Model], Collection[int]]) -> list[dict[int,
 
 
 @functools.cache
-def _columns(model: type[models.Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
-
-
-@functools.cache
 def _rows_by_id(model: type[models.Model]) -> Query:
     manager: models.Manager[Any] = model._base_manager
-    return Query(lambda *ids: manager.filter(pk__in=ids).values_list(*_columns(model)))
+    return Query(lambda *ids: manager.filter(pk__in=ids).values_list(*columns_of(model)))
 
 
 @functools.cache

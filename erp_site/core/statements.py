@@ -104,6 +104,12 @@ def _read[T](cursor: Any, statement: Statement[T]) -> T:
     return statement.read(rows, int(cursor.lastrowid or 0))
 
 
+@functools.cache
+def columns_of(model: type[models.Model]) -> list[str]:
+    """What `values_list()` reads of a whole row, and `from_db()` takes."""
+    return [field.attname for field in model._meta.concrete_fields]
+
+
 class Parameter(Expression):
     """Stands in a queryset for a value that comes later."""
 
