@@ -266,7 +266,7 @@ def change_password(request: auth.SignedIn, body: PasswordIn) -> Status:
     summary="List users",
     tags=["Users"],
 )
-@auth.require(Permission.VIEW_USERS)
+@auth.needs(Permission.VIEW_USERS)
 def list_users(
     request: HttpRequest, response: HttpResponse, params: Query[UserListParams]
 ) -> dict[str, Any]:
@@ -285,7 +285,7 @@ def list_users(
     tags=["Users"],
     openapi_extra=problems(conflict="duplicate"),
 )
-@auth.require(Permission.MANAGE_USERS)
+@auth.needs(Permission.MANAGE_USERS)
 def create_user(request: auth.SignedIn, body: UserIn) -> Status:
     """Managers grant roles below administrator, administrators all."""
     user = services.create_user(
@@ -307,7 +307,7 @@ def create_user(request: auth.SignedIn, body: UserIn) -> Status:
     tags=["Users"],
     openapi_extra=problems(404),
 )
-@auth.require(Permission.VIEW_USERS)
+@auth.needs(Permission.VIEW_USERS)
 def get_user(request: HttpRequest, user_id: QueryId) -> User:
     """One user, active or not."""
     return queries.get_user(user_id)
@@ -322,7 +322,7 @@ def get_user(request: HttpRequest, user_id: QueryId) -> User:
     tags=["Users"],
     openapi_extra=problems(404),
 )
-@auth.require(Permission.MANAGE_USERS)
+@auth.needs(Permission.MANAGE_USERS)
 def remove_second_factors(request: auth.SignedIn, user_id: QueryId) -> Status:
     """For those who lost their phone and their recovery codes: the password alone signs in again, and they are
     signed out everywhere. One's own are removed on one's own page (403 `own_account`)."""
@@ -339,7 +339,7 @@ def remove_second_factors(request: auth.SignedIn, user_id: QueryId) -> Status:
     tags=["Users"],
     openapi_extra=problems(404),
 )
-@auth.require(Permission.MANAGE_USERS)
+@auth.needs(Permission.MANAGE_USERS)
 def update_user(request: auth.SignedIn, user_id: QueryId, body: UserPatch) -> User:
     """Users are deactivated, never deleted: that, a new role and a new password take effect on their next request.
     Nobody changes their own role or deactivates themselves (403 `own_account`)."""

@@ -11,15 +11,49 @@ from typing import Any, Concatenate, Final
 from allauth.idp.oidc.models import Token
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from ninja.decorators import decorate_view
 from ninja.security import HttpBearer, SessionAuth
 from ninja.utils import check_csrf
 
 from erp_site.core.errors import Denied
 from erp_site.core.problems import ApiError
+from erp_site.core.ratelimit import count_account
 
 from .models import User
 from .roles import MACHINE_SCOPE, Permission
 from .tokens import user_of_access_token
+
+
+def admit(request: HttpRequest, user: User) -> None:
+    """Let this user in: what is asked as soon as we know who calls, before a word of the body is read.
+
+    Raises:
+        ApiError: 429, their account has called too often.
+        Denied: their role may not do what the operation `needs`.
+    """
+    request.user = user
+    count_account(request, user.pk)
+    permission: Permission | None = getattr(request, "needs", None)
+    if permission and not user.has_perm(permission):
+        raise Denied(_("Your role does not allow this."), permission=permission)
+
+
+def needs[F: Callable[..., Any]](permission: Permission) -> Callable[[F], F]:
+    """Below the route of an operation of the API: whoever lacks `permission` is refused by `admit`."""
+
+    def run_for(run: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(run)
+        def asking(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            request.needs = permission  # type: ignore[attr-defined]
+            return run(request, *args, **kwargs)
+
+        return asking
+
+    def decorate(endpoint: F) -> F:
+        endpoint.permission = permission  # type: ignore[attr-defined]  # docs/roles.md is made from it
+        return decorate_view(run_for)(endpoint)
+
+    return decorate
 
 
 class JWTAuth(HttpBearer):
@@ -31,7 +65,7 @@ class JWTAuth(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         user = user_of_access_token(token)
         if user is not None:
-            request.user = user
+            admit(request, user)
         return user
 
 
@@ -59,6 +93,7 @@ class CookieAuth(SessionAuth):
         if "Authorization" in request.headers or not request.user.is_authenticated:
             return None
         enforce_csrf(request)
+        admit(request, request.user)
         return request.user
 
 
@@ -80,7 +115,7 @@ class MachineAuth(HttpBearer):
         owner = found.client.owner
         if owner is None or not owner.is_active:
             return None
-        request.user = owner
+        admit(request, owner)
         return found
 
 
@@ -100,7 +135,7 @@ class SignedIn(HttpRequest):
 def require[Q: HttpRequest, **P, R](
     permission: Permission,
 ) -> Callable[[Callable[Concatenate[Q, P], R]], Callable[Concatenate[Q, P], R]]:
-    """Refuse with `Denied` (403) unless the caller's role has `permission`."""
+    """A page: refuse with `Denied` (403) unless the reader's role has `permission`."""
 
     def decorate(endpoint: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P], R]:
         @functools.wraps(endpoint)
@@ -109,7 +144,6 @@ def require[Q: HttpRequest, **P, R](
                 raise Denied(_("Your role does not allow this."), permission=permission)
             return endpoint(request, *args, **kwargs)
 
-        checked.permission = permission  # type: ignore[attr-defined]  # docs/roles.md is made from it
         return checked
 
     return decorate

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from ninja import Body, Header, Query, Router, Status
 
-from accounts.auth import SignedIn, require
+from accounts.auth import SignedIn, needs
 from accounts.roles import Permission
 from erp_site.core import idempotency
 from erp_site.core.filtering import apply
@@ -36,7 +36,7 @@ IDEMPOTENCY_KEY = Header(
 
 
 @router.get("", response=Page[ProductOut], operation_id="list_products", summary="List products")
-@require(Permission.VIEW_PRODUCTS)
+@needs(Permission.VIEW_PRODUCTS)
 def list_products(
     request: SignedIn, response: HttpResponse, params: Query[ProductListParams]
 ) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def list_products(
     summary="Add a product",
     openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
 )
-@require(Permission.CHANGE_PRODUCTS)
+@needs(Permission.CHANGE_PRODUCTS)
 def create_product(
     request: SignedIn, response: HttpResponse, body: ProductIn
 ) -> Status[dict[str, Any]]:
@@ -71,7 +71,7 @@ def create_product(
     summary="Read a product",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_PRODUCTS)
+@needs(Permission.VIEW_PRODUCTS)
 def get_product(request: SignedIn, product_id: QueryId) -> dict[str, Any]:
     """The product with its stock."""
     return queries.as_record(queries.get_product(product_id))
@@ -84,7 +84,7 @@ def get_product(request: SignedIn, product_id: QueryId) -> dict[str, Any]:
     summary="Change a product",
     openapi_extra=problems(404, conflict="stale_version"),
 )
-@require(Permission.CHANGE_PRODUCTS)
+@needs(Permission.CHANGE_PRODUCTS)
 def update_product(request: SignedIn, product_id: QueryId, body: ProductPatch) -> dict[str, Any]:
     """Only the fields sent change. With `version`, a product changed meanwhile is refused with 409
     `stale_version` and the `current` record. Stock does not count as a change of the product."""
@@ -101,7 +101,7 @@ def update_product(request: SignedIn, product_id: QueryId, body: ProductPatch) -
     summary="Delete a product",
     openapi_extra=problems(404, conflict="product_in_use"),
 )
-@require(Permission.CHANGE_PRODUCTS)
+@needs(Permission.CHANGE_PRODUCTS)
 def delete_product(request: SignedIn, product_id: QueryId) -> Status[None]:
     """Orders keep its name and price, and the SKU is free again. 409 while there is stock or a reservation."""
     services.delete_product(actor=request.user, product_id=product_id)
@@ -115,7 +115,7 @@ def delete_product(request: SignedIn, product_id: QueryId) -> Status[None]:
     summary="Correct the stock",
     openapi_extra=problems(404, conflict="stock_changed"),
 )
-@require(Permission.ADJUST_STOCK)
+@needs(Permission.ADJUST_STOCK)
 def adjust_stock(
     request: SignedIn,
     product_id: QueryId,
@@ -140,7 +140,7 @@ def adjust_stock(
     summary="The stock ledger of a product",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_PRODUCTS)
+@needs(Permission.VIEW_PRODUCTS)
 def list_movements(
     request: SignedIn,
     response: HttpResponse,

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from ninja import Query, Router, Status
 
-from accounts.auth import SignedIn, require
+from accounts.auth import SignedIn, needs
 from accounts.roles import Permission
 from erp_site.core.filtering import apply
 from erp_site.core.openapi import CREATED, problems
@@ -21,7 +21,7 @@ router = Router(tags=["Customers"])
 
 
 @router.get("", response=Page[CustomerOut], operation_id="list_customers", summary="List customers")
-@require(Permission.VIEW_CUSTOMERS)
+@needs(Permission.VIEW_CUSTOMERS)
 def list_customers(
     request: SignedIn, response: HttpResponse, params: Query[CustomerListParams]
 ) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def list_customers(
     summary="Add a customer",
     openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
 )
-@require(Permission.CHANGE_CUSTOMERS)
+@needs(Permission.CHANGE_CUSTOMERS)
 def create_customer(
     request: SignedIn, response: HttpResponse, body: CustomerIn
 ) -> Status[dict[str, Any]]:
@@ -56,7 +56,7 @@ def create_customer(
     summary="Read a customer",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_CUSTOMERS)
+@needs(Permission.VIEW_CUSTOMERS)
 def get_customer(request: SignedIn, customer_id: QueryId) -> dict[str, Any]:
     """Roles that may not see CPF and CNPJ get them masked."""
     return queries.as_record(queries.get_customer(customer_id), request.user)
@@ -69,7 +69,7 @@ def get_customer(request: SignedIn, customer_id: QueryId) -> dict[str, Any]:
     summary="Change a customer",
     openapi_extra=problems(404, conflict="stale_version"),
 )
-@require(Permission.CHANGE_CUSTOMERS)
+@needs(Permission.CHANGE_CUSTOMERS)
 def update_customer(request: SignedIn, customer_id: QueryId, body: CustomerPatch) -> dict[str, Any]:
     """Only the fields sent change. With `version`, a customer changed meanwhile is refused with 409
     `stale_version` and the `current` record."""
@@ -86,7 +86,7 @@ def update_customer(request: SignedIn, customer_id: QueryId, body: CustomerPatch
     summary="Delete a customer",
     openapi_extra=problems(404, conflict="customer_in_use"),
 )
-@require(Permission.CHANGE_CUSTOMERS)
+@needs(Permission.CHANGE_CUSTOMERS)
 def delete_customer(request: SignedIn, customer_id: QueryId) -> Status[None]:
     """Orders keep their customer, and the CPF or CNPJ is free again. 409 while an order is open."""
     services.delete_customer(actor=request.user, customer_id=customer_id)

@@ -18,7 +18,6 @@ from accounts.auth import ANYONE_SIGNED_IN
 from erp_site.core import openapi, problems
 from erp_site.core.answers import to_json
 from erp_site.core.errors import FieldError, Invalid
-from erp_site.core.ratelimit import count_account
 
 DESCRIPTION = """
 Orders that never oversell and never happen twice.
@@ -87,18 +86,6 @@ def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-def count_for_account(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Limits follow the account too: many addresses do not make many clients."""
-
-    @functools.wraps(view)
-    def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if request.user.is_authenticated:
-            count_account(request, request.user.pk)
-        return view(request, *args, **kwargs)
-
-    return counted
-
-
 @functools.cache
 def _query_parameters(view: Callable[..., Any]) -> frozenset[str]:
     operation: Operation = inner(view)._ninja_operation  # type: ignore[attr-defined]  # set by ninja
@@ -142,7 +129,6 @@ api = ErpAPI(
 )
 problems.install(api)
 api.add_decorator(refuse_unknown_parameters, mode="operation")
-api.add_decorator(count_for_account, mode="operation")
 api.add_router("", "orders.api.router")
 api.add_router("/auth", "accounts.api.router")
 api.add_router("/customers", "customers.api.router")

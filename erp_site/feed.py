@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
-from accounts.auth import require
+from accounts.auth import needs
 from accounts.roles import Permission
 from erp_site.core.errors import Invalid
 from erp_site.core.events import EventType
@@ -47,7 +47,7 @@ class EventListParams(ListParams):
 
 
 @router.get("", response=Page[EventOut], operation_id="list_events", summary="Read the event feed")
-@require(Permission.VIEW_EVENTS)
+@needs(Permission.VIEW_EVENTS)
 def list_events(
     request: HttpRequest, response: HttpResponse, params: Query[EventListParams]
 ) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpResponse
 from ninja import Header, Query, Router, Status
 
-from accounts.auth import SignedIn, require
+from accounts.auth import SignedIn, needs
 from accounts.roles import Permission
 from erp_site.core import idempotency
 from erp_site.core.answers import answer
@@ -105,7 +105,7 @@ def whole(
     summary="List orders",
     exclude_none=False,
 )
-@require(Permission.VIEW_ORDERS)
+@needs(Permission.VIEW_ORDERS)
 def list_orders(
     request: SignedIn, response: HttpResponse, params: Query[OrderListParams]
 ) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def list_orders(
         answers={200: REPLAYED, 201: CREATED},
     ),
 )
-@require(Permission.PLACE_ORDER)
+@needs(Permission.PLACE_ORDER)
 def place_order(
     request: SignedIn,
     body: OrderIn,
@@ -202,7 +202,7 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
     summary="Get an order",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_ORDERS)
+@needs(Permission.VIEW_ORDERS)
 def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """One order with its items; a deleted one too, with `deleted_at`."""
     order, lines = queries.read_whole_order(order_id)
@@ -216,7 +216,7 @@ def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     summary="Move an order on",
     openapi_extra=problems(404, conflict="illegal_transition"),
 )
-@require(Permission.VIEW_ORDERS)
+@needs(Permission.VIEW_ORDERS)
 def change_order_status(
     request: SignedIn,
     order_id: QueryId,
@@ -242,7 +242,7 @@ def change_order_status(
     summary="Cancel and delete an order",
     openapi_extra=problems(404, conflict="illegal_transition"),
 )
-@require(Permission.CANCEL_ORDER)
+@needs(Permission.CANCEL_ORDER)
 def delete_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     """Cancel the order where its state allows (its stock returns) and take it out of the lists; again: the same."""
     order = services.delete_order(actor=request.user, order_id=order_id)
@@ -256,7 +256,7 @@ def delete_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
     summary="History of an order",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_ORDERS)
+@needs(Permission.VIEW_ORDERS)
 def list_order_history(
     request: SignedIn, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def list_order_history(
     summary="Notes on an order",
     openapi_extra=problems(404),
 )
-@require(Permission.VIEW_ORDERS)
+@needs(Permission.VIEW_ORDERS)
 def list_order_notes(
     request: SignedIn, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
 ) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def list_order_notes(
     summary="Write a note on an order",
     openapi_extra=problems(404),
 )
-@require(Permission.ADD_ORDER_NOTE)
+@needs(Permission.ADD_ORDER_NOTE)
 def add_order_note(request: SignedIn, order_id: QueryId, body: NoteIn) -> Status:
     """Notes are added, never changed."""
     return Status(201, services.add_note(actor=request.user, order_id=order_id, text=body.text))

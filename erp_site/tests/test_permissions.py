@@ -268,3 +268,20 @@ def test_a_refusal_names_the_missing_permission(shop: Shop, api_as: Callable[[Us
     viewer = api_as(shop.people[Role.VIEWER])
     answer = viewer.post("/orders", new_order(shop))
     assert (answer.code, answer.body["permission"]) == ("forbidden", Permission.PLACE_ORDER)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"unknown": 1}'])
+def test_the_role_is_asked_before_the_body_is_read(
+    shop: Shop, api_as: Callable[[User], Api], content: bytes, subtests: pytest.Subtests
+) -> None:
+    viewer = api_as(shop.people[Role.VIEWER])
+    # What a change of status needs depends on the status that the body names.
+    refused = {row.operation for row in TABLE if row.body and row.expected(Role.VIEWER) == 403} - {
+        "change_order_status"
+    }
+    assert len(refused) > 7
+    for operation in sorted(refused):
+        with subtests.test(operation=operation):
+            method, path = ADDRESSES[operation]
+            answer = viewer(method, path.format(**shop.ids) + "?unknown=1", content)
+            assert (answer.status, answer.code) == (403, "forbidden")

@@ -110,6 +110,14 @@ class TestWho:
         assert [answer.headers["RateLimit-Remaining"] for answer in seen] == ["2", "1", "0", "0"]
         assert int(seen[3].headers["Retry-After"]) >= 1
 
+    def test_what_is_refused_for_its_body_counts_for_the_account(self, operator: User) -> None:
+        api = from_address("10.0.0.1", operator)
+        seen = []
+        for number in range(4):
+            api.client.defaults["REMOTE_ADDR"] = f"10.0.1.{number}"
+            seen.append(api.post("/orders", {"customer_id": "x"}).status)
+        assert seen == [422, 422, 422, 429]
+
     def test_accounts_behind_one_address_share_its_limit(
         self, viewer: User, operator: User
     ) -> None:
