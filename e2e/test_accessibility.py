@@ -51,6 +51,7 @@ def check_the_rows(page: Page) -> None:
 
 #: Address and what is opened there. "{product}" and the like are records that are there.
 STATES: Final[list[tuple[str, Callable[[Page], None] | None]]] = [
+    ("/orders/new", None),
     ("/products/", None),
     ("/products/", unfold("Filters")),
     ("/products/", unfold("Export")),
@@ -142,3 +143,13 @@ def test_nothing_is_wider_than_a_phone_whatever_opens(page: Page, records: dict[
             if box["x"] < 0 or box["x"] + box["width"] > PHONE["width"]:
                 wide.append(f"{path}: {box}")
     assert wide == []
+
+
+def test_order_entry_fits_a_phone_in_the_longer_words_of_portuguese(
+    page: Page, sign_in: Callable[..., None]
+) -> None:
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    sign_in(page, "operator")
+    page.goto("/orders/new")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Novo pedido")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from e2e.conftest import Served, Watch
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 
 type Desk = Callable[..., Page]
 type Make = Callable[..., dict[str, Any]]
+type SignIn = Callable[..., None]
 
 PHONE = {"width": 390, "height": 844}
 
@@ -228,6 +229,34 @@ def test_enter_pressed_once_too_often_moves_no_order(
     page.keyboard.press("Enter")
     page.reload()
     expect(status(page)).to_have_text("Pending")
+
+
+def test_back_from_an_order_shows_the_whole_page_of_the_list(
+    browser: Browser,
+    served: Served,
+    sign_in: SignIn,
+    make_product: Make,
+    make_customer: Make,
+    place: Make,
+) -> None:
+    """htmx was answered with the rows alone at this address, and browsers keep what they were answered.
+
+    In a context that nothing guards: a guard switches the browser's cache off.
+    """
+    order = place(make_customer("Back to the List"), (make_product("BACK-1"), 1))
+    with browser.new_context(base_url=served.url, locale="en-US") as context:
+        page = context.new_page()
+        sign_in(page, "operator")
+        page.goto("/orders/")
+        page.locator("#q").press_sequentially("back to the list", delay=20)
+        expect(page.locator("[data-row]")).to_have_count(1)
+        expect(page).to_have_url(re.compile(r"search=back\+to\+the\+list"))
+        page.get_by_role("link", name=order["number"]).click()
+        page.wait_for_url(f"**/orders/{order['id']}")
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("#q")).to_have_value("back to the list")
+        expect(page.locator("[data-row]")).to_have_count(1)
 
 
 def test_filters_stand_in_the_address_and_back_undoes_one_at_a_time(

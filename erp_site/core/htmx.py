@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from django.contrib import messages
@@ -9,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
 from .errors import Busy, DomainError
@@ -37,14 +39,24 @@ def tell_undoable(request: HttpRequest, message: str, url: str, **fields: str) -
     messages.success(request, render_to_string("components/_undo.html", context, request))
 
 
+#: What `is_partial` goes by. Without it a browser would show the fragment that it has of an address as the page.
+VARY: Final = ("HX-Request", "HX-Boosted", "HX-History-Restore-Request")
+
+
 class DomainErrorMiddleware:
-    """A DomainError that reaches a page: a toast for htmx, a page otherwise, with the same status as the API's."""
+    """A DomainError that reaches a page: a toast for htmx, a page otherwise, with the same status as the API's.
+
+    Every page says that htmx gets another answer at its address.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if not request.path.startswith(API_PREFIX):
+            patch_vary_headers(response, VARY)
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if request.path.startswith(API_PREFIX):
