@@ -477,12 +477,13 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # whoever types an address makes no mail to strangers
 ACCOUNT_PREVENT_ENUMERATION = True
+# A whole company signs in at eight, from one address: what guards an account is the limit of its own (key).
 ACCOUNT_RATE_LIMITS = (
     {
-        "login": "30/m/ip",
-        "login_failed": "10/m/ip,5/300s/key",
-        "signup": "20/m/ip",
-        "machine_token": "30/m/ip",
+        "login": "300/m/ip",
+        "login_failed": "30/m/ip,5/300s/key",
+        "signup": "60/m/ip",
+        "machine_token": "120/m/ip",
     }
     if env.RATE_LIMIT != "off"
     else False

@@ -15,6 +15,7 @@ from erp_site.core.schemas import (
     Moment,
     MoneyOut,
     Out,
+    QueryDate,
     QueryId,
     TimeOut,
     line,
@@ -192,8 +193,8 @@ class OrderListParams(ListParams):
     created_to: Moment | None = Field(
         None, description="A time (excluded) or a date (its whole day)"
     )
-    due_from: IsoDate | None = None
-    due_to: IsoDate | None = None
+    due_from: QueryDate | None = None
+    due_to: QueryDate | None = None
     late: Flag | None = Field(None, description="Open past its due date")
     updated_since: Moment | None = Field(None, description="A date or a time, inclusive")
 

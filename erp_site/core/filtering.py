@@ -1,7 +1,7 @@
 """What the apps' FilterSets share: moments, word search, and one way to refuse a wrong value."""
 
-from datetime import datetime, time, timedelta
-from typing import Any, ClassVar
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar, Final
 
 import django_filters
 from django import forms
@@ -15,9 +15,12 @@ from django.utils.translation import gettext_lazy as _
 
 from .errors import FieldError, Invalid
 
+#: What "to 9999-12-31" means, the way programs write an open end.
+END_OF_TIME: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
+
 
 class MomentField(forms.Field):
-    """A date or a time with zone, as text. A bare date is a day of the site's time zone."""
+    """A date or a time, as text. A bare date is a day of the site's time zone; a time is in UTC unless it says."""
 
     def __init__(self, *args: Any, end_of_day: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,14 +32,14 @@ class MomentField(forms.Field):
             return None
         try:
             if day := parse_date(value):
+                if self.end_of_day and day == date.max:
+                    return END_OF_TIME
                 start = datetime.combine(day, time.min)
                 return timezone.make_aware(start + timedelta(days=1) if self.end_of_day else start)
             # In a query string an unescaped + arrives as a space.
             moment = parse_datetime(value.replace(" ", "+")) or parse_datetime(value)
             if moment:
-                moment = moment if timezone.is_aware(moment) else timezone.make_aware(moment)
-                moment.astimezone(timezone.get_fixed_timezone(0))
-                return moment
+                return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             pass
         raise ValidationError(

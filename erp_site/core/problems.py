@@ -22,6 +22,10 @@ CONTENT_TYPE: Final = "application/problem+json"
 API_PREFIX: Final = "/api/"
 log = structlog.get_logger(__name__)
 
+#: Headers of an answer that stay when a problem takes its place.
+KEPT: Final = (
+    "Allow", "Retry-After", "WWW-Authenticate", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+)  # fmt: skip
 #: Codes for refusals that come from HTTP itself rather than from the domain.
 STATUS_CODES: Final[dict[int, str]] = {
     400: "malformed",
@@ -195,15 +199,15 @@ class ApiProblemMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(API_PREFIX):
             return self.get_response(request)
+        asked = request.method
+        if asked == "HEAD":
+            request.method = "GET"  # what can be got has a head; the server leaves the body out
         response = self._refused_body(request) or self.get_response(request)
+        request.method = asked
         if response.status_code >= HTTPStatus.BAD_REQUEST and not response.get(
             "Content-Type", ""
         ).startswith(CONTENT_TYPE):
-            kept = {
-                name: response[name]
-                for name in ("Allow", "Retry-After", "WWW-Authenticate")
-                if name in response
-            }
+            kept = {name: response[name] for name in KEPT if name in response}
             response = problem(response.status_code, headers=kept)
         return response
 

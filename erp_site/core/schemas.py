@@ -134,12 +134,14 @@ KeyHeader = Annotated[
         {"type": "string", "pattern": r"^[\x20-\x7e]{1,257}$", "examples": ["7c9e6679-7425-40de"]}
     ),
 ]
-IsoDate = Annotated[
+#: A day in a query string, where programs write 9999-12-31 for "open".
+QueryDate = Annotated[
     date,
     BeforeValidator(_date_from_text),
-    AfterValidator(_reasonable),
     WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-12-24"]}),
 ]
+#: A day in a body.
+IsoDate = Annotated[QueryDate, AfterValidator(_reasonable)]
 #: An amount of money in a body: text, at most two places, at least one cent.
 Price = Annotated[
     Decimal,

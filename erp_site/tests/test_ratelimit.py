@@ -78,6 +78,12 @@ class TestHeaders:
         with django_assert_num_queries(0):
             assert api.get("/auth/me").status == 429
 
+    def test_refusals_of_django_itself_say_it_too(self, viewer: User) -> None:
+        api = from_address("10.0.0.1", viewer)
+        answers = [api.get("/nowhere"), api("put", "/orders")]
+        assert [answer.status for answer in answers] == [404, 405]
+        assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1"]
+
     def test_pages_and_health_are_not_limited(self, viewer: User) -> None:
         api = from_address("10.0.0.1", viewer)
         statuses(api, 4)

@@ -399,6 +399,7 @@ def test_filters_search_and_sort(
         ({"created_from": old.created_at.isoformat()}, [new.pk, old.pk]),
         ({"due_to": (today - timedelta(days=1)).isoformat()}, [old.pk]),
         ({"due_from": today.isoformat()}, []),
+        ({"due_from": "0001-01-01", "due_to": "9999-12-31"}, [old.pk]),
         ({"updated_since": today.isoformat()}, [new.pk]),
         ({"search": "sao jo"}, [old.pk]),
         ({"search": "SILV"}, [old.pk]),
