@@ -92,6 +92,28 @@ def test_ten_lines_by_keyboard_alone(
     assert (order["items_count"], order["total"]) == (10, "137.50")
 
 
+def test_a_quantity_with_a_mark_for_thousands_is_no_code(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    customer, product = (
+        make_customer("Padaria Thousands"),
+        make_product("THOU-1", price="2.00", on_hand=5000),
+    )
+    page = desk("operator")
+    page.goto(f"/orders/new?customer={customer['id']}")
+    scan(page, product["sku"])
+    quantity = page.get_by_label("Quantity of THOU-1")
+    expect(quantity).to_be_focused()
+    page.keyboard.type("1,200")
+    page.keyboard.press("Enter")
+    expect(page.locator("#code")).to_be_focused()
+    expect(quantity).to_have_value("1,200")
+    expect(page.locator("[data-total]")).to_have_text("R$ 2,400.00")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.locator("main")).to_contain_text("R$ 2,400.00")
+
+
 def test_a_customer_is_found_by_tax_id_and_by_email(desk: Desk, make_customer: Make) -> None:
     customer = make_customer("Mercado Found Twice")
     page = desk("operator")

@@ -259,6 +259,55 @@ def test_back_from_an_order_shows_the_whole_page_of_the_list(
         expect(page.locator("[data-row]")).to_have_count(1)
 
 
+def test_all_that_are_ticked_before_the_page_listens_are_selected(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Ticked Early"), make_product("EARLY-1")
+    for _ in range(2):
+        place(customer, (product, 1))
+    page = desk("manager")
+    page.add_init_script("""
+        document.addEventListener("readystatechange", () => {
+          if (document.readyState === "interactive") document.querySelector("[data-check-all]")?.click();
+        }, { once: true });
+    """)
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    expect(page.get_by_label("Select all on this page")).to_be_checked()
+    expect(page.locator("input[name=ids]:checked")).to_have_count(2)
+
+
+def test_the_focus_stays_where_the_hands_are(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Focus and Sons"), make_product("FOCUS-1", on_hand=999)
+    orders = [place(customer, (product, 1)) for _ in range(26)]
+    page = desk("manager")
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    page.get_by_role("link", name="Date").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("sort=created_at"))
+    expect(page.get_by_role("link", name="Date")).to_be_focused()
+    page.get_by_role("link", name="Next page").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(page.locator("#results")).to_be_focused()
+    assert page.evaluate("scrollY") == 0
+    page.goto(f"/orders/{orders[0]['id']}")
+    page.locator("[data-key=a]").focus()
+    page.keyboard.press("Enter")
+    expect(status(page)).to_have_text("Confirmed")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    # Refused, the question is where it was, and asks again.
+    page.get_by_role("button", name="Cancel order…").click()
+    before = page.locator("#cancel").bounding_box()
+    page.get_by_role("button", name="Cancel order", exact=True).click()
+    expect(page.get_by_label("Reason")).to_be_focused()
+    after = page.locator("#cancel").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (after["x"], after["y"]) == (before["x"], before["y"])
+
+
 def test_filters_stand_in_the_address_and_back_undoes_one_at_a_time(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

@@ -11,6 +11,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from erp_site.core.fields import plain_number
 from erp_site.core.money import to_cents
 
 from .states import OrderStatus
@@ -122,6 +123,13 @@ class EntryForm(forms.Form):
         return value
 
 
+def _pieces(text: str) -> int | None:
+    """A whole number of at most seven digits as people write it: "1.200" in Portuguese, "1,200" in English."""
+    plain = plain_number(text)
+    number = Decimal(plain) if plain and plain.isascii() else Decimal(-1)
+    return int(number) if 0 <= number < 10**7 and number == int(number) else None
+
+
 @dataclass(slots=True)
 class EntryLine:
     """One line of the entry form, exactly as typed, beside what it stands for."""
@@ -137,8 +145,7 @@ class EntryLine:
     @property
     def pieces(self) -> int | None:
         """The quantity as a number; None if it is none."""
-        text = self.quantity.strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else None
+        return _pieces(self.quantity)
 
     @property
     def subtotal(self) -> Decimal:
@@ -174,14 +181,17 @@ class PastedLine:
 
 
 #: "CAF-500;24", as spreadsheets copy it: tabs, commas, and whole numbers with a fraction of zeros.
-_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t ]\s*(?:([0-9]{1,7})(?:[.,]0{1,2})?)?\s*)?")
+_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t ]\s*([0-9][0-9.,]{0,11})?\s*)?")
 
 
 def pasted_lines(text: str) -> list[PastedLine]:
     """What each line of "SKU;quantity" asks for; a line without a quantity asks for one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    found = [(line, _PASTED.fullmatch(line)) for line in lines]
-    return [
-        PastedLine(line, match[1], match[2] or "1") if match else PastedLine(line)
-        for line, match in found
-    ]
+    found = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        match = _PASTED.fullmatch(line)
+        pieces = _pieces(match[2] or "1") if match else None
+        if match and pieces is not None:
+            found.append(PastedLine(line, match[1], str(pieces)))
+        else:
+            found.append(PastedLine(line))
+    return found

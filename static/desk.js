@@ -173,12 +173,29 @@
     keepWalk();
     followWalk();
     const refused = $("[popover][data-reopen]");
-    refused?.removeAttribute("data-reopen");
-    refused?.showPopover();
+    if (!refused) return;
+    refused.removeAttribute("data-reopen");
+    refused.showPopover({ source: $(`[popovertarget="${refused.id}"]`) }); // at its button
+    $("[aria-invalid=true]", refused)?.focus();
   }
-  document.addEventListener("htmx:after:swap", ready);
+
+  // What had the focus may be swapped away. Then the hands go on where they were: at the sorted column, at the top of
+  // the next page, at the heading of the order that has moved on.
+  let was = null; // the element that had the focus
+  document.addEventListener("htmx:before:swap", () => (was = document.activeElement));
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    ready();
+    const region = ctx.target?.id && document.getElementById(ctx.target.id);
+    if (!region || was?.isConnected || document.activeElement !== document.body) return;
+    const place = (was.closest("th") && $("th[aria-sort] a", region)) || $("h1", region) || region;
+    if (!place.matches("a")) place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+    if (was.closest(".pager")) scrollTo(0, 0);
+  });
   document.addEventListener("htmx:after:history:push", keepWalk);
   // What was ticked is ticked again after Back, by the browser, and only by now.
   addEventListener("pageshow", (event) => (event.persisted ? ready() : syncForms()));
+  // "All" may have been ticked before this file was there.
+  if ($("[data-check-all]:checked") && !$("input[name=ids]:checked")) $$("input[name=ids]").forEach((box) => (box.checked = true));
   ready(); // before the first key is heard
 })();

@@ -13,10 +13,14 @@
   const QUANTITY = "#lines input[name=quantity]";
 
   // --- the running total and the shortages
-  function pieces(row) {
-    const text = $("input[name=quantity]", row).value.trim();
-    return /^\d{1,7}$/.test(text) ? Number(text) : NaN;
+  // As the server reads it: "1.200" in Portuguese, "1,200" in English.
+  const group = number.formatToParts(1_000_000).find((part) => part.type === "group").value;
+  const grouped = new RegExp(`^\\d{1,3}(\\${group}\\d{3})+$`);
+  function whole(text) {
+    const plain = grouped.test(text) ? text.replaceAll(group, "") : text;
+    return /^\d{1,7}$/.test(plain) ? Number(plain) : NaN;
   }
+  const pieces = (row) => whole($("input[name=quantity]", row).value.trim());
   // Only what differs is written: a write to every line would lay out all of them again for each scan.
   function say(element, text) {
     if (element.textContent !== text) element.textContent = text;
@@ -125,7 +129,7 @@
     if (event.key === "Enter") {
       event.preventDefault();
       // More places than any quantity, or letters: that was a scanner. A code is never a quantity.
-      if (typed.length > 7 || /[^\d]/.test(typed)) {
+      if (/[^\d.,]/.test(typed) || (typed.length > 7 && !whole(typed))) {
         const scanned = typed;
         field.value = before;
         update();

@@ -1,8 +1,10 @@
 """Stock: the one writer of levels and ledger, used by orders and by people who count."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
@@ -139,6 +141,10 @@ def locking(level_ids: Iterable[int]) -> Statement[list[Any]]:
     return _levels_to_change.of(*sorted(level_ids))
 
 
+#: "1.200" in Portuguese, "1,200" in English.
+_figure = functools.partial(number_format, use_l10n=True, force_grouping=True)
+
+
 def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
     """One line of a 409 or of a dry run."""
     return {
@@ -152,7 +158,12 @@ def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
 def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
     """The refusal, with a sentence that names every short product."""
     named = ", ".join(
-        _("%(sku)s: %(requested)s requested, %(available)s available") % item for item in short
+        _("%(sku)s: %(requested)s requested, %(available)s available")
+        % {
+            name: _figure(value) if isinstance(value, int) else value
+            for name, value in item.items()
+        }
+        for item in short
     )
     return InsufficientStock(
         _("Not enough stock. %(items)s.") % {"items": named}, items=list(short)
@@ -269,7 +280,7 @@ def adjust_stock(
         if level.on_hand != expected_on_hand:
             raise StockChanged(
                 _("There are %(real)s now, not %(expected)s.")
-                % {"real": level.on_hand, "expected": expected_on_hand},
+                % {"real": _figure(level.on_hand), "expected": _figure(expected_on_hand)},
                 on_hand=level.on_hand,
                 reserved=level.reserved,
                 expected_on_hand=expected_on_hand,

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Final
 
 import structlog
 from django.contrib import messages
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
@@ -43,10 +46,22 @@ def tell_undoable(request: HttpRequest, message: str, url: str, **fields: str) -
 VARY: Final = ("HX-Request", "HX-Boosted", "HX-History-Restore-Request")
 
 
+def _page_above(path: str) -> str:
+    """Where a form stands that posts to this address, which stays in the browser when it is refused: a reload or Back
+    asks for it with GET."""
+    parent = path.rstrip("/").rpartition("/")[0]
+    for page in (parent, f"{parent}/"):
+        with suppress(Resolver404):
+            resolve(page)
+            return page
+    return "/"
+
+
 class DomainErrorMiddleware:
     """A DomainError that reaches a page: a toast for htmx, a page otherwise, with the same status as the API's.
 
-    Every page says that htmx gets another answer at its address.
+    Every page says that htmx gets another answer at its address. Who asks for what can only be sent is shown the page
+    it is sent from.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -55,6 +70,9 @@ class DomainErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if not request.path.startswith(API_PREFIX):
+            lost = response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET"
+            if lost and "text/html" in request.headers.get("Accept", ""):  # somebody's browser
+                response = redirect(_page_above(request.path))
             patch_vary_headers(response, VARY)
         return response
 

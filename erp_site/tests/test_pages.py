@@ -94,6 +94,34 @@ class TestEveryPage:
         assert re.findall(r'name="language" value="([^"]+)"', page) == ["pt-br", "en"]
 
 
+@pytest.mark.django_db
+class TestAddressesOfForms:
+    """What a refused form leaves in the address field of a browser, which asks for it again on reload and Back."""
+
+    @pytest.mark.parametrize(
+        ("path", "page_above"),
+        [
+            ("/orders/bulk", "/orders/"),
+            ("/orders/7/status", "/orders/7"),
+            ("/products/7/delete", "/products/7"),
+            ("/products/undo", "/products/"),
+            ("/accounts/language/", "/"),
+        ],
+    )
+    def test_a_browser_is_led_to_the_page_that_the_form_stands_on(
+        self, client: Client, admin: User, path: str, page_above: str
+    ) -> None:
+        client.force_login(admin, "accounts.backends.RoleBackend")
+        answer = client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (answer.status_code, answer["Location"]) == (302, page_above)
+
+    def test_a_program_is_told_that_the_method_is_wrong(self, client: Client, admin: User) -> None:
+        client.force_login(admin, "accounts.backends.RoleBackend")
+        answer = client.get("/orders/bulk", headers={"Accept": "*/*"})
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        assert "HX-Request" in client.get("/orders/")["Vary"]
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestTemplate:
     def test_nothing_is_inline_that_the_policy_would_silently_refuse(self, template: Path) -> None:

@@ -232,6 +232,34 @@ def test_a_wrong_quantity_is_named_and_kept(
     assert f'value="{quantity}"' in text(response)
 
 
+@pytest.mark.parametrize(
+    ("language", "written", "pieces"),
+    [
+        ("pt-br", "1.200", 1200),
+        ("en", "1,200", 1200),
+        ("pt-br", "12,00", 12),
+        ("en", "1.200", None),
+    ],
+)
+def test_a_quantity_is_written_as_people_write_thousands(
+    operator: User,
+    desk: Client,
+    make_product: Callable[..., Product],
+    customer: Customer,
+    language: str,
+    written: str,
+    pieces: int | None,
+) -> None:
+    User.objects.filter(pk=operator.pk).update(language=language)
+    product = make_product("CAF-1", on_hand=5000)
+    desk.post("/orders/new", entry(customer, (product, written)))
+    placed = list(Order.objects.values_list("items__quantity", flat=True))
+    assert placed == ([] if pieces is None else [pieces])
+    pasted = desk.post("/orders/new", entry(customer, action="paste", pasted=f"CAF-1;{written}"))
+    lines = [(line.sku, line.quantity) for line in pasted.context["lines"]]
+    assert lines == ([] if pieces is None else [("CAF-1", str(pieces))])
+
+
 def test_an_order_needs_a_customer_and_a_line(
     desk: Client, product: Product, customer: Customer
 ) -> None:
