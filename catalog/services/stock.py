@@ -1,10 +1,8 @@
 """Stock: the one writer of levels and ledger, used by orders and by people who count."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
@@ -13,6 +11,7 @@ from catalog.queries import find_by_codes
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
+from erp_site.core.fields import grouped
 from erp_site.core.statements import Assign, Insert, Query, Statement
 from erp_site.core.transactions import retrying_atomic
 
@@ -141,10 +140,6 @@ def locking(level_ids: Iterable[int]) -> Statement[list[Any]]:
     return _levels_to_change.of(*sorted(level_ids))
 
 
-#: "1.200" in Portuguese, "1,200" in English.
-_figure = functools.partial(number_format, use_l10n=True, force_grouping=True)
-
-
 def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
     """One line of a 409 or of a dry run."""
     return {
@@ -160,7 +155,7 @@ def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
     named = ", ".join(
         _("%(sku)s: %(requested)s requested, %(available)s available")
         % {
-            name: _figure(value) if isinstance(value, int) else value
+            name: grouped(value) if isinstance(value, int) else value
             for name, value in item.items()
         }
         for item in short
@@ -280,7 +275,7 @@ def adjust_stock(
         if level.on_hand != expected_on_hand:
             raise StockChanged(
                 _("There are %(real)s now, not %(expected)s.")
-                % {"real": _figure(level.on_hand), "expected": _figure(expected_on_hand)},
+                % {"real": grouped(level.on_hand), "expected": grouped(expected_on_hand)},
                 on_hand=level.on_hand,
                 reserved=level.reserved,
                 expected_on_hand=expected_on_hand,

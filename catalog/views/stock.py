@@ -18,6 +18,7 @@ from catalog import queries, services
 from catalog.forms import AdjustForm, Direction
 from catalog.models import Product, StockMovement
 from erp_site.core.errors import DomainError, IdempotencyKeyReused
+from erp_site.core.fields import grouped
 from erp_site.core.htmx import is_partial, tell_undoable
 
 from .products import row
@@ -125,7 +126,8 @@ def _posted_product(form: AdjustForm) -> Product:
 def _adjusted(request: SignedIn, product_id: int, form: AdjustForm) -> HttpResponse:
     """On to the next scan, or back to the product one came from."""
     record = row(queries.get_product(product_id))
-    message = _("%(sku)s: %(on_hand)s on hand.") % record
+    figures = {"sku": record["sku"], "on_hand": grouped(record["on_hand"])}
+    message = _("%(sku)s: %(on_hand)s on hand.") % figures
     if form.change.get("on_hand") == form.cleaned_data["expected"]:
         messages.success(request, message)  # counted as many as there were: nothing to undo
     else:
@@ -144,8 +146,9 @@ def stock_undo(request: SignedIn) -> HttpResponse:
     product = services.undo_adjustment(
         actor=request.user, idempotency_key=request.POST.get("key", "")
     )
-    record = row(queries.get_product(product.pk))
-    messages.success(request, _("Undone. %(sku)s: %(on_hand)s on hand.") % record)
+    on_hand = grouped(row(queries.get_product(product.pk))["on_hand"])
+    figures = {"sku": product.sku, "on_hand": on_hand}
+    messages.success(request, _("Undone. %(sku)s: %(on_hand)s on hand.") % figures)
     return redirect("catalog:detail", product.pk)
 
 

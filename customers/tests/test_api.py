@@ -248,7 +248,6 @@ def test_a_new_name_is_found_and_the_old_one_is_not(api: Api, customer: Customer
         ({"created_from": "yesterday"}, "created_from"),
         ({"created_to": "0000-01-01"}, "created_to"),
         ({"created_to": "99999-01-01"}, "created_to"),
-        ({"created_to": "9999-12-31"}, "created_to"),
         ({"created_from": "0001-01-01T00:00:00+14:00"}, "created_from"),
         ({"search": "x" * 201}, "search"),
         ({"search": "a\x00b"}, "search"),

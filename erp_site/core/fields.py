@@ -10,6 +10,11 @@ from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext_lazy as _
 
 
+def grouped(number: int) -> str:
+    """1234 -> "1.234" in Portuguese, "1,234" in English."""
+    return str(number_format(number, use_l10n=True, force_grouping=True))
+
+
 def plain_number(text: str) -> str | None:
     """The number in the reader's writing as digits with a decimal point; None if it is none.
 

@@ -15,6 +15,7 @@ from django.utils.translation import get_language, pgettext
 from accounts.models import User
 from accounts.roles import Permission
 from erp_site.core import clock, taxid
+from erp_site.core.fields import grouped
 from orders.models import Order, order_number
 
 register = template.Library()
@@ -50,7 +51,7 @@ def money(amount: Decimal | None) -> str:
 @register.filter
 def whole(number: int | None) -> str:
     """1234 -> "1.234" in Portuguese, "1,234" in English."""
-    return "" if number is None else number_format(number, use_l10n=True, force_grouping=True)
+    return "" if number is None else grouped(number)
 
 
 @register.filter

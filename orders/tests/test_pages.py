@@ -229,6 +229,8 @@ def test_a_wrong_quantity_is_named_and_kept(
     response = desk.post("/orders/new", entry(customer, (product, quantity)))
     assert (response.status_code, Order.objects.count()) == (422, 0)
     assert f'id="error-{product.pk}"' in text(response)
+    [told] = response.context["problems"]
+    assert told.startswith(f"{product.sku}: ")
     assert f'value="{quantity}"' in text(response)
 
 
