@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Concatenate, Final
 
 from allauth.idp.oidc.models import Token
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja.decorators import decorate_view
@@ -24,6 +25,12 @@ from .roles import MACHINE_SCOPE, Permission
 from .tokens import user_of_access_token
 
 
+def check(user: User | AnonymousUser, permission: str) -> None:
+    """Raises Denied (403), which names the permission, if the role of this user lacks it."""
+    if not user.has_perm(permission):
+        raise Denied(_("Your role does not allow this."), permission=permission)
+
+
 def admit(request: HttpRequest, user: User) -> None:
     """Let this user in: what is asked as soon as we know who calls, before a word of the body is read.
 
@@ -34,8 +41,8 @@ def admit(request: HttpRequest, user: User) -> None:
     request.user = user
     count_account(request, user.pk)
     permission: Permission | None = getattr(request, "needs", None)
-    if permission and not user.has_perm(permission):
-        raise Denied(_("Your role does not allow this."), permission=permission)
+    if permission:
+        check(user, permission)
 
 
 def needs[F: Callable[..., Any]](permission: Permission) -> Callable[[F], F]:
@@ -140,8 +147,7 @@ def require[Q: HttpRequest, **P, R](
     def decorate(endpoint: Callable[Concatenate[Q, P], R]) -> Callable[Concatenate[Q, P], R]:
         @functools.wraps(endpoint)
         def checked(request: Q, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            if not request.user.has_perm(permission):
-                raise Denied(_("Your role does not allow this."), permission=permission)
+            check(request.user, permission)
             return endpoint(request, *args, **kwargs)
 
         return checked

@@ -9,10 +9,10 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts.auth import SignedIn
+from accounts.auth import SignedIn, check
 from erp_site.core import clock
 from erp_site.core.counting import figures
-from erp_site.core.errors import Denied, Invalid, NotFound
+from erp_site.core.errors import Invalid, NotFound
 from erp_site.core.filtering import apply
 from erp_site.core.pagination import in_chunks
 from erp_site.core.tabular import (
@@ -39,8 +39,7 @@ def export(request: SignedIn, name: str, kind: str) -> HttpResponseBase:
     sheet = EXPORTS.get(name)
     if sheet is None or kind not in {"csv", "xlsx"}:
         raise NotFound(_("There is no such list."))
-    if not request.user.has_perm(sheet.permission):
-        raise Denied(_("Your role does not allow this."), permission=sheet.permission)
+    check(request.user, sheet.permission)
     found = sheet.queryset()
     if request.method == "POST":
         ids = [

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts.auth import SignedIn
+from accounts.auth import SignedIn, check
 from accounts.models import User
 from erp_site.core import imports
 from erp_site.core.errors import Denied, Invalid, NotFound
@@ -176,8 +176,7 @@ def import_job(request: SignedIn, job_id: int) -> HttpResponse:
 def _own(request: SignedIn, job_id: int) -> tuple[ImportJob, Kind]:
     job = imports.get_job(request.user, job_id)
     kind = imports.kinds()[job.kind]
-    if not request.user.has_perm(kind.permission):
-        raise Denied(_("Your role does not allow this."), permission=kind.permission)
+    check(request.user, kind.permission)
     return job, kind
 
 

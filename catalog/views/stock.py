@@ -123,11 +123,15 @@ def _posted_product(form: AdjustForm) -> Product:
     return queries.get_product(int(text) if is_id else 0)
 
 
+def _now(product_id: int) -> dict[str, str]:
+    """What the messages say of a product's stock."""
+    record = queries.as_record(queries.get_product(product_id))
+    return {"sku": record["sku"], "on_hand": grouped(record["on_hand"])}
+
+
 def _adjusted(request: SignedIn, product_id: int, form: AdjustForm) -> HttpResponse:
     """On to the next scan, or back to the product one came from."""
-    record = row(queries.get_product(product_id))
-    figures = {"sku": record["sku"], "on_hand": grouped(record["on_hand"])}
-    message = _("%(sku)s: %(on_hand)s on hand.") % figures
+    message = _("%(sku)s: %(on_hand)s on hand.") % _now(product_id)
     if form.change.get("on_hand") == form.cleaned_data["expected"]:
         messages.success(request, message)  # counted as many as there were: nothing to undo
     else:
@@ -146,9 +150,7 @@ def stock_undo(request: SignedIn) -> HttpResponse:
     product = services.undo_adjustment(
         actor=request.user, idempotency_key=request.POST.get("key", "")
     )
-    on_hand = grouped(row(queries.get_product(product.pk))["on_hand"])
-    figures = {"sku": product.sku, "on_hand": on_hand}
-    messages.success(request, _("Undone. %(sku)s: %(on_hand)s on hand.") % figures)
+    messages.success(request, _("Undone. %(sku)s: %(on_hand)s on hand.") % _now(product.pk))
     return redirect("catalog:detail", product.pk)
 
 

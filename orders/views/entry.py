@@ -250,7 +250,7 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
     if not lines:
         problems.append(_("Add at least one product."))
     problems += [f"{line.sku}: {line.error}" for line in lines if line.error][:MOST_PROBLEMS]
-    if not form.is_valid() or problems or any(line.error for line in lines):
+    if not form.is_valid() or problems:
         return _show(request, form, lines, problems, status=422)
     head = form.cleaned_data
     try:
