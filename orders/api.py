@@ -164,6 +164,7 @@ def place_order(
         due_date=body.due_date,
         customer_reference=body.customer_reference or "",
         delivery_address=body.delivery_address,
+        seen_before=idempotency.told_ahead(request),
     )
     order = placement.order
     if placement.replayed:

@@ -118,6 +118,7 @@ def place_order(
     due_date: date | None = None,
     customer_reference: str = "",
     delivery_address: str | None = None,
+    seen_before: bool | None = None,
 ) -> Placement:
     """Reserve the stock and book the order, once for each key of this actor.
 
@@ -127,6 +128,7 @@ def place_order(
     Args:
         items: quantities in whole pieces; a product named twice becomes one line with the sum.
         delivery_address: the customer's address of this moment when not given.
+        seen_before: what Redis has said of the key, if it was asked already.
 
     Raises:
         Denied, NotFound (customer or product), InactiveCustomer, InactiveProduct, InsufficientStock (with
@@ -147,7 +149,9 @@ def place_order(
         }
     )
     # Redis is only a hint that it is worth looking: the row decides, and no transaction is needed to read it.
-    if idempotency.seen_before(key_hash) and (used := whole_order_of_key(key_hash)):
+    if seen_before is None:
+        seen_before = idempotency.seen_before(key_hash)
+    if seen_before and (used := whole_order_of_key(key_hash)):
         return _replay(fingerprint, *used)
     return _place(
         actor=actor,

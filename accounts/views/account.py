@@ -48,10 +48,13 @@ class LanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.LANGUAGE_CODE = self._language(request)
-        with translation.override(request.LANGUAGE_CODE):
+        request.LANGUAGE_CODE = language = self._language(request)
+        if language == translation.get_language():
             response = self.get_response(request)
-            response.headers.setdefault("Content-Language", translation.get_language() or "en")
+        else:
+            with translation.override(language):
+                response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ["Accept-Language"])
         return response
 

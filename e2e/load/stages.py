@@ -23,11 +23,12 @@ LINES: Final = 5
 REST: Final = "Django, ninja and middleware: the rest"
 #: Each stage, and the callables that are it; statements as placing sends them.
 STAGES: Final = {
-    "limits of address and account: Redis": ["erp_site.core.ratelimit.Limiter.hit"],
+    "limits of address and account, key come by before: Redis": [
+        "erp_site.core.ratelimit.Limiter.hit"
+    ],
     "token, session, user: 1 statement": ["accounts.auth.user_of_access_token"],
     "body: parsed and validated": ["ninja.operation.Operation._get_values"],
-    "key: what it hashes to, and Redis' hint": [
-        "erp_site.core.idempotency.seen_before",
+    "key and request: what they hash to": [
         "erp_site.core.idempotency.fingerprint",
         "erp_site.core.idempotency.key_hash",
     ],

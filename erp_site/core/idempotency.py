@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, overload
 
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from . import redis
@@ -98,10 +99,27 @@ def seen_before(key_hash: str) -> bool:
     One round trip that asks and remembers; see `redis.BestEffort` for what it costs when Redis is not well.
     """
     accelerator = redis.best_effort()
-    if accelerator is None:
-        return False
-    return bool(accelerator.command("SET", _name(key_hash), "1", "NX", "GET", "EX", REMEMBERED_FOR))
+    return accelerator is not None and bool(accelerator.command(*_asking(key_hash)))
 
 
-def _name(key_hash: str) -> str:
-    return f"erp:idempotency:{key_hash}"
+def ask_ahead(request: HttpRequest, account_id: int) -> redis.Question | None:
+    """Whether this account has sent the key of this request's header here before, for Redis to be asked on the way.
+
+    Under a name of its own: to which operation the path leads is not known yet.
+    """
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None or request.method != "POST":
+        return None
+    question = redis.Question(_asking(key_hash(account_id, request.path, key)))
+    request.key_asked = question  # type: ignore[attr-defined]  # for told_ahead
+    return question
+
+
+def told_ahead(request: HttpRequest) -> bool | None:
+    """What came of `ask_ahead`; None if nothing was asked."""
+    question: redis.Question | None = getattr(request, "key_asked", None)
+    return None if question is None else bool(question.answer)
+
+
+def _asking(key_hash: str) -> tuple[str | int, ...]:
+    return "SET", f"erp:idempotency:{key_hash}", "1", "NX", "GET", "EX", REMEMBERED_FOR

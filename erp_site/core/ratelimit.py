@@ -15,7 +15,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from . import redis
+from . import idempotency, redis
 from .problems import ApiError, problem
 
 log = structlog.get_logger(__name__)
@@ -86,10 +86,10 @@ class Limiter:
         self.local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self.shared = redis.breaker(redis_url) if redis_url else None
 
-    def hit(self, *identities: str) -> Hit:
+    def hit(self, *identities: str, beside: redis.Question | None = None) -> Hit:
         """Count one more request of each of these; answers the one that is nearest to its end.
 
-        The first that has none left refuses the request: those after it are not counted.
+        The first that has none left refuses the request: those after it are not counted. `beside` is asked on the way.
         """
         if self.shared:
             window, elapsed = divmod(time.time(), self.window)
@@ -100,7 +100,7 @@ class Limiter:
             ]
             counts = self.shared.command(
                 "EVAL", _HIT, len(keys), *keys,
-                self.item.amount, 1 - elapsed / self.window, self.window * 2,
+                self.item.amount, 1 - elapsed / self.window, self.window * 2, beside=beside,
             )  # fmt: skip
             if counts is not None:
                 reset = max(1, math.ceil(self.window - elapsed))
@@ -161,9 +161,11 @@ class RateLimitMiddleware:
             return self.get_response(request)
         identities = [f"ip:{client_ip(request)}"]
         account = self.account_of(request)
+        key = None
         if account is not None:
             identities.append(f"account:{account}")
-        hit = self.limiter.hit(*identities)
+            key = idempotency.ask_ahead(request, account)
+        hit = self.limiter.hit(*identities, beside=key)
         if hit.allowed:
             request.rate_limiter = self.limiter  # type: ignore[attr-defined]  # for count_account
             request.counted_account = account  # type: ignore[attr-defined]

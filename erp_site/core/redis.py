@@ -8,6 +8,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,14 @@ def client(url: str, timeout: float) -> Redis:
     )
 
 
+@dataclass(slots=True)
+class Question:
+    """A command that travels with another one; `answer` is None until it has one."""
+
+    words: tuple[str | float, ...]
+    answer: Any = None
+
+
 class BestEffort:
     """A circuit breaker around one Redis: no error ever leaves it, and an outage costs next to nothing."""
 
@@ -44,26 +53,33 @@ class BestEffort:
         self._retry_at: float | None = None  # monotonic seconds; None while Redis is well
         self._own = threading.local()
 
-    def command(self, *words: str | float) -> Any:
+    def command(self, *words: str | float, beside: Question | None = None) -> Any:
         """The answer to one command, or None when Redis is away, too slow, or being left alone.
 
-        On a connection that this thread keeps: what the client does around each command (pool, retries,
-        telemetry) costs twice as much as the command.
+        `beside` is asked in the same round trip. On a connection that this thread keeps: what the client does around
+        each command (pool, retries, telemetry) costs twice as much as the command.
         """
-        return self._attempt(self._exchange, words)
+        return self._attempt(self._exchange, (words, beside))
 
-    def _exchange(self, words: tuple[str | float, ...]) -> Any:
+    def _exchange(self, asked: tuple[tuple[str | float, ...], Question | None]) -> Any:
+        words, beside = asked
         connection = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = client(
                 self._url, HURRY
             ).connection_pool.make_connection()
         try:
-            connection.send_command(*words)
-            return connection.read_response()
+            if beside is None:
+                connection.send_command(*words)
+            else:
+                connection.send_packed_command(connection.pack_commands([words, beside.words]))
+            answer = connection.read_response()
+            if beside is not None:
+                beside.answer = connection.read_response()
         except BaseException:
             connection.disconnect()  # or the next command would read the answer to this one
             raise
+        return answer
 
     def attempt[T](self, call: Callable[[Redis], T]) -> T | None:
         """What `call` returns, or None as in `command`."""

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from limits import parse
 from redis import Redis
 
 from accounts.models import User
+from catalog.models import Product
+from customers.models import Customer
 from erp_site.core import redis as product_redis
 from erp_site.core.ratelimit import Limiter, client_ip
 from erp_site.testing import PASSWORD, Answer, Api
@@ -208,6 +212,33 @@ class TestBearer:
         assert redis.info("commandstats")["cmdstat_eval"]["calls"] - before == 3
         assert [answer.status for answer in seen] == [200, 200, 429]
         assert [answer.headers["RateLimit-Remaining"] for answer in seen] == ["1", "0", "0"]
+
+    def test_the_round_trip_that_counts_asks_for_the_idempotency_key_too(
+        self, settings: Any, redis: Redis, token: str, product: Product, customer: Customer
+    ) -> None:
+        settings.RATE_LIMIT = "100/hour"
+        api = from_address("10.0.0.2", Authorization=f"Bearer {token}")
+
+        def place(key: str) -> tuple[int, bool, int, bool]:
+            before = redis.info("stats")["total_reads_processed"]
+            with CaptureQueriesContext(connection) as queries:
+                answer = api(
+                    "post",
+                    "/orders",
+                    {
+                        "customer_id": customer.pk,
+                        "items": [{"product_id": product.pk, "quantity": 1}],
+                    },
+                    headers={"Idempotency-Key": key},
+                )
+            trips = redis.info("stats")["total_reads_processed"] - before - 1  # INFO is one itself
+            locked = any("UPDATE" in query["sql"] for query in queries)
+            return answer.status, "Idempotent-Replayed" in answer.headers, trips, locked
+
+        place("that connects")
+        assert place("a") == (201, False, 1, True)
+        assert place("a") == (200, True, 1, False)
+        assert place("b") == (201, False, 1, True)
 
     @pytest.mark.usefixtures("three_an_hour_in_redis")
     def test_an_address_that_is_refused_does_not_use_the_account_up(

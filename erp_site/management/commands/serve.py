@@ -1,6 +1,7 @@
 """`manage.py serve`: from an empty folder to a served site in one process and its forked workers."""
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -281,6 +282,7 @@ def application_of_a_worker() -> "Application":
     give_large_memory_back()
     from erp_site.wsgi import application  # noqa: PLC0415 -- importing it starts the relay, which belongs to a worker
 
+    gc.freeze()  # what is loaded by now stays: no collection need look through it again
     return application
 
 
