@@ -10,7 +10,7 @@ from accounts.roles import Permission
 from erp_site.core import taxid
 from erp_site.core.errors import NotFound
 from erp_site.core.pagination import rows_of
-from erp_site.core.search import matching_or, prefixed
+from erp_site.core.search import fold, matching_or, prefixed
 
 from .models import Customer, CustomerWord
 
@@ -71,11 +71,19 @@ def search(queryset: QuerySet[Customer], text: str, *, by_tax_id: bool) -> Query
 
 
 def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
-    """What a person at the order desk means: active customers by words of the name, e-mail, CPF or CNPJ."""
-    found = search(
-        customers().filter(is_active=True), text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS)
-    )
-    return rows_of(found, ["sorted_name", "id"], 0, limit)
+    """What a person at the order desk means: active customers by words of the name, e-mail, CPF or CNPJ.
+
+    Those whose name begins with the text come first. Where these are enough the others are not looked for: of fifty
+    thousand customers two thousand are a "Padaria", and all come before the first "Restaurante" in the list.
+    """
+    active = customers().filter(is_active=True)
+    order = ["sorted_name", "id"]
+    first = rows_of(active.filter(prefixed("sorted_name", fold(text.strip()))), order, 0, limit)
+    if len(first) == limit:
+        return first
+    found = search(active, text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS))
+    others = [each for each in rows_of(found, order, 0, limit) if each not in first]
+    return [*first, *others][:limit]
 
 
 def with_tax_id(tax_id: str) -> Customer | None:

@@ -131,10 +131,10 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),
         ("/orders/new/products?code=product", 6),
-        ("/orders/new/customers?customer_search=customer", 6),
+        ("/orders/new/customers?customer_search=customer", 8),
         ("/orders/{order}/print/slip", 4),
         ("/orders/print/pick?{ids}", 4),
-        ("/palette?q=product", 8),
+        ("/palette?q=product", 9),
     ],
 )
 def test_pages_take_the_same_statements_for_one_and_three_rows(
@@ -420,6 +420,28 @@ def test_options_are_found_by_code_and_by_words(
     assert "Café torrado" in text(desk.get("/orders/new/products?code=caf-1"))
     assert "Padaria São João" in text(desk.get("/orders/new/customers?customer_search=joao"))
     assert "Nothing fits “nope”" in text(desk.get("/orders/new/products?code=nope"))
+
+
+def test_customers_whose_name_begins_so_come_first_and_where_they_are_enough_no_other_is_looked_for(
+    desk: Client, make_customer: Callable[..., Customer]
+) -> None:
+    make_customer("Bar da Padaria Íris")
+    make_customer("Zé Padaria", is_active=False)
+    padarias = [make_customer(f"Padaria {letter}") for letter in "CABDEFGH"]
+    make_customer("Padaria I", is_active=False)
+
+    def found(typed: str) -> tuple[list[str], int]:
+        with CaptureQueriesContext(connection) as queries:
+            options = desk.get(f"/orders/new/customers?customer_search={typed}").context["options"]
+        return [each.name for each in options], len(queries)
+
+    inorder = [f"Padaria {letter}" for letter in "ABCDEFGH"]
+    enough = found("padária")
+    padarias[0].delete()
+    few = found(" Padaria ")
+    assert (enough[0], few[0]) == (inorder, [*inorder[:2], *inorder[3:], "Bar da Padaria Íris"])
+    assert enough[1] < few[1]
+    assert found("padaria iris")[0] == ["Bar da Padaria Íris"]
 
 
 def test_a_past_order_is_repeated_into_a_new_form(
