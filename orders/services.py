@@ -136,6 +136,7 @@ def place_order(
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
         raise Denied(_("Your role may not place orders."))
+    items = list(items)
     wanted = merge(items)
     key_hash = idempotency.key_hash(actor.pk, PLACE, idempotency_key)
     fingerprint = idempotency.fingerprint(
@@ -156,6 +157,7 @@ def place_order(
     return _place(
         actor=actor,
         customer_id=customer_id,
+        items=items,
         wanted=wanted,
         idempotency_key=idempotency_key,
         key_hash=key_hash,
@@ -172,6 +174,7 @@ def _place(
     *,
     actor: "User",
     customer_id: int,
+    items: Sequence[NewItem],
     wanted: Sequence[NewItem],
     idempotency_key: str,
     key_hash: str,
@@ -188,6 +191,7 @@ def _place(
     )
     if used := first_order(known):
         return _replay(fingerprint, used, lines_of(used.pk))
+    _require_quantities(items)
     customer = _orderable_customer(customer_id, customers)
     priced, total = _price(wanted, products)
     now = clock.now()
@@ -279,7 +283,9 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
         raise Denied(_("Your role may not place orders."))
+    items = list(items)
     wanted = merge(items)
+    _require_quantities(items)
     customers, products = together(
         _customer_to_order.of(customer_id),
         _products_to_order.of(*(item.product_id for item in wanted)),
@@ -298,8 +304,20 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
     """One item a product, with the sum, in the order of first mention.
 
     Raises:
-        Invalid: no item, too many, or a quantity out of range.
+        Invalid: no item, or too many.
     """
+    sums: dict[int, int] = {}
+    for index, item in enumerate(items):
+        if index >= MOST_ITEMS:
+            raise Invalid.field("/items", "too_long", _("An order has at most 200 items."))
+        sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+    if not sums:
+        raise Invalid.field("/items", "too_short", _("An order has at least one item."))
+    return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
+
+
+def _require_quantities(items: Iterable[NewItem]) -> None:
+    """Raises Invalid for the item with which its product's quantity is out of range: after the key was looked up."""
     sums: dict[int, int] = {}
     for index, item in enumerate(items):
         sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
@@ -309,11 +327,6 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
                 "out_of_range",
                 _("A quantity is between 1 and 1,000,000."),
             )
-        if index >= MOST_ITEMS:
-            raise Invalid.field("/items", "too_long", _("An order has at most 200 items."))
-    if not sums:
-        raise Invalid.field("/items", "too_short", _("An order has at least one item."))
-    return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
 
 
 def _orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Customer:

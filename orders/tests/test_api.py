@@ -150,6 +150,19 @@ def test_another_body_under_the_key_is_refused(
     )
 
 
+def test_a_sum_beyond_the_largest_quantity_is_refused_by_name_after_its_key_was_looked_up(
+    api: Api, body: dict[str, Any], product: Product
+) -> None:
+    post(api, body)
+    twice = {**body, "items": [{"product_id": product.pk, "quantity": 600_000}] * 2}
+    used, unused = post(api, twice), post(api, twice, "unused")
+    assert (used.status, used.code) == (422, "idempotency_key_reused")
+    for refused in (unused, post(api, twice, None, dry_run="true")):
+        assert (refused.status, refused.code) == (422, "validation_error")
+        assert [error["pointer"] for error in refused.body["errors"]] == ["/items/1/quantity"]
+    assert post(api, body, "unused").status == 201
+
+
 def test_a_shortage_is_a_problem_with_the_figures(
     api: Api, body: dict[str, Any], product: Product
 ) -> None:
