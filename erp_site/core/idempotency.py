@@ -20,6 +20,8 @@ HEADER: Final = "Idempotency-Key"
 REMEMBERED_FOR: Final = 24 * 60 * 60  # seconds; later repeats take the ordinary way
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+#: A whole string of RFC 8941: quotation marks and backslashes inside it are escaped, nothing else is.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -47,7 +49,7 @@ def parse_key(header: str | None, body: str | None, *, required: bool = True) ->
     Raises:
         IdempotencyKeyMissing: neither carries one, and it is required.
         IdempotencyKeyConflict: they carry different ones.
-        Invalid: not 1 to 255 printable ASCII characters.
+        Invalid: not 1 to 255 printable ASCII characters, or half quoted.
     """
     from_header = None if header is None else _checked(_unquoted(header), pointer=HEADER)
     from_body = None if body is None else _checked(body, pointer="/idempotency_key")
@@ -69,9 +71,18 @@ def parse_key(header: str | None, body: str | None, *, required: bool = True) ->
 
 def _unquoted(header: str) -> str:
     header = header.strip(" \t")
-    if len(header) > 1 and header.startswith('"') and header.endswith('"'):
-        return _ESCAPED.sub(r"\1", header[1:-1])
-    return header
+    if not (header.startswith('"') or header.endswith('"')):
+        return header
+    if quoted := _QUOTED.fullmatch(header):
+        return _ESCAPED.sub(r"\1", quoted[1])
+    # Taken as it stands, a mark that was lost on the way would make another key of it, and a second order.
+    raise Invalid.field(
+        HEADER,
+        "invalid_key",
+        _(
+            "A quoted idempotency key is quoted as a whole; a quotation mark or a backslash in it follows a backslash."
+        ),
+    )
 
 
 def _checked(key: str, *, pointer: str) -> str:

@@ -31,8 +31,11 @@ PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_s
         ('"abc"', "abc", "abc"),
         ("ABC", None, "ABC"),
         ("x" * 255, None, "x" * 255),
-        ('"', None, '"'),
+        ('a"b', None, 'a"b'),
+        (r"a\b", None, r"a\b"),
+        ("k1,k2", None, "k1,k2"),
         (None, '"abc"', '"abc"'),
+        (None, '"abc', '"abc'),
     ],
 )
 def test_a_key_comes_from_the_header_bare_or_quoted_or_from_the_body(header, body, key):
@@ -69,6 +72,17 @@ def test_a_key_that_is_not_printable_ascii_is_refused_naming_its_place(key):
             parse_key(header, body)
         assert refusal.value.status == 422
         assert [error["pointer"] for error in refusal.value.facts["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ['"', '"abc', 'abc"', '"ab"c"', r'"abc\"', r'"a\bc"', '"abc"x', '"a","b"', '"a", "a"', '"a";b=1', ' "a'],
+)  # fmt: skip
+def test_a_header_that_is_not_quoted_as_a_whole_is_refused(header):
+    with pytest.raises(Invalid) as refusal:
+        parse_key(header, None)
+    assert refusal.value.facts["errors"][0]["pointer"] == "Idempotency-Key"
+    assert refusal.value.facts["errors"][0]["code"] == "invalid_key"
 
 
 def test_a_key_hash_tells_actor_operation_and_case_apart():
