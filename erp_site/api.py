@@ -1,7 +1,7 @@
 """The JSON face: one NinjaAPI, its routers on one screen, each kind of refusal mapped once."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -63,38 +63,48 @@ class ErpAPI(NinjaAPI):
         return document
 
 
-def refuse_unknown_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A misspelt filter must not silently answer everything: 422 names the parameter."""
+def refuse_ignored_parameters(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A misspelt filter must not silently answer everything, nor one given twice half of it: 422 names it."""
 
     @functools.wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.GET:
-            known = _query_parameters(view)
-            unknown = [name for name in request.GET if name not in known]
+            is_repeatable = _query_parameters(view)
+            given = list(request.GET.lists())
+            unknown = [name for name, _values in given if name not in is_repeatable]
             if unknown:
-                raise Invalid(
-                    _("Unknown query parameter: %(names)s") % {"names": ", ".join(unknown)},
-                    errors=[
-                        FieldError(
-                            pointer=name, code="extra_forbidden", detail="Unknown query parameter"
-                        )
-                        for name in unknown
-                    ],
-                )
+                message = _("Unknown query parameter: %(names)s")
+                raise _ignored(unknown, "extra_forbidden", message)
+            repeated = [
+                name for name, values in given if len(values) > 1 and not is_repeatable[name]
+            ]
+            if repeated:
+                message = _("Query parameter given more than once: %(names)s")
+                raise _ignored(repeated, "repeated", message)
         return view(request, *args, **kwargs)
 
     return checked
 
 
+def _ignored(names: Sequence[str], code: str, message: str) -> Invalid:
+    return Invalid(
+        message % {"names": ", ".join(names)},
+        errors=[
+            FieldError(pointer=name, code=code, detail=message % {"names": name}) for name in names
+        ],
+    )
+
+
 @functools.cache
-def _query_parameters(view: Callable[..., Any]) -> frozenset[str]:
+def _query_parameters(view: Callable[..., Any]) -> Mapping[str, bool]:
+    """What may be asked, and whether more than once."""
     operation: Operation = inner(view)._ninja_operation  # type: ignore[attr-defined]  # set by ninja
-    return frozenset(
-        name
+    return {
+        name: name in model.__ninja_collection_fields__
         for model in operation.models
         if model.__ninja_param_source__ == "query"
         for name in model.__ninja_flatten_map__
-    )
+    }
 
 
 def inner(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -128,7 +138,7 @@ api = ErpAPI(
     },
 )
 problems.install(api)
-api.add_decorator(refuse_unknown_parameters, mode="operation")
+api.add_decorator(refuse_ignored_parameters, mode="operation")
 api.add_router("", "orders.api.router")
 api.add_router("/auth", "accounts.api.router")
 api.add_router("/customers", "customers.api.router")

@@ -41,6 +41,13 @@ LISTS: Final = [
     for name in READS
     if any(it["name"] == "cursor" for it in OPERATIONS[name][2]["parameters"])
 ]
+#: (operationId, parameter) of everything that may stand in a query string.
+QUERIES: Final[list[tuple[str, dict[str, Any]]]] = [
+    (name, parameter)
+    for name, (_method, _path, operation) in OPERATIONS.items()
+    for parameter in operation.get("parameters", [])
+    if parameter["in"] == "query"
+]
 BODIES: Final = [name for name, (_m, _p, it) in OPERATIONS.items() if "requestBody" in it]
 PROBLEM: Final = "application/problem+json"
 
@@ -49,6 +56,19 @@ def resolve(schema: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
         return DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     return schema
+
+
+def valid(schema: dict[str, Any]) -> str:
+    """What may stand in a query string for such a parameter."""
+    schema = resolve(schema)
+    if "anyOf" in schema:
+        return valid(schema["anyOf"][0])
+    if "items" in schema:
+        return valid(schema["items"])
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    texts = {"boolean": "true", "string": "2026-11-23"}
+    return "10" if "pattern" in schema else texts.get(schema["type"], "10")
 
 
 def body_schema(name: str) -> dict[str, Any]:
@@ -102,6 +122,28 @@ class TestQuery:
                 assert (answer.status, answer.code) == (422, "validation_error")
                 assert [error["pointer"] for error in answer.body["errors"]] == ["colour"]
         assert record_counts() == before
+
+    def test_a_parameter_given_twice_is_refused_by_name_unless_it_is_a_list(
+        self, bearer: Api, ids: dict[str, int], subtests: pytest.Subtests
+    ) -> None:
+        before = record_counts()
+        lists = set()
+        for name, parameter in QUERIES:
+            method, path, operation = OPERATIONS[name]
+            body = example(name) if "requestBody" in operation else None
+            said = parameter["name"]
+            with subtests.test(operation=name, parameter=said):
+                value = "order.placed" if said == "types" else valid(parameter["schema"])
+                answer = bearer(method, path.format(**ids), body, **{said: [value, value]})
+                if said in {"status", "types"}:
+                    lists.add(said)
+                    assert answer.status == 200
+                    continue
+                assert (answer.status, answer.code) == (422, "validation_error")
+                assert [(e["pointer"], e["code"]) for e in answer.body["errors"]] == [
+                    (said, "repeated")
+                ]
+        assert (lists, record_counts()) == ({"status", "types"}, before)
 
     @pytest.mark.parametrize("name", LISTS)
     def test_lists_refuse_wrong_pages_by_name(
