@@ -134,7 +134,8 @@ class TestQuery:
             said = parameter["name"]
             with subtests.test(operation=name, parameter=said):
                 value = "order.placed" if said == "types" else valid(parameter["schema"])
-                answer = bearer(method, path.format(**ids), body, **{said: [value, value]})
+                twice: dict[str, Any] = {said: [value, value]}
+                answer = bearer(method, path.format(**ids), body, **twice)
                 if said in {"status", "types"}:
                     lists.add(said)
                     assert answer.status == 200
@@ -395,6 +396,45 @@ class TestBodies:
             ],
         )
         assert record_counts() == before
+
+    @pytest.mark.parametrize("name", BODIES)
+    def test_a_name_that_stands_twice_is_refused(
+        self, bearer: Api, ids: dict[str, int], name: str
+    ) -> None:
+        method, path, _operation = OPERATIONS[name]
+        before = record_counts()
+        field = next(iter(example(name)))
+        twice = f'{{"{field}": 0, {json.dumps(example(name))[1:]}'
+        answer = bearer(method, path.format(**ids), twice)
+        assert (answer.status, answer.code) == (400, "malformed")
+        assert answer.body["detail"] == f"The name '{field}' stands twice in one object"
+        assert record_counts() == before
+
+    @pytest.mark.parametrize(
+        ("raw", "detail"),
+        [
+            (b"[]", "The body should be a JSON object"),
+            (b'{"a" :1,"a" :1}', "The name 'a' stands twice in one object"),
+            (b'{"a":[{"b":{"c":1,"d":2,"c":3}}]}', "The name 'c' stands twice in one object"),
+            (b'{"a":1,"\\u0061":2}', "The name 'a' stands twice in one object"),
+            # What orjson keeps has as many colons as this.
+            (b'{"a":1,"a":"\\u003a"}', "The name 'a' stands twice in one object"),
+            (b'{"a":1,"a":"\\u003A"}', "The name 'a' stands twice in one object"),
+            (b'{"%b":1,"%b":1}' % (b"a" * 9000, b"a" * 9000), f"The name '{'a' * 100}' stands twice in one object"),
+        ],
+    )  # fmt: skip
+    def test_why_a_body_cannot_be_read_is_said(self, bearer: Api, raw: bytes, detail: str) -> None:
+        answer = bearer.post("/orders", raw)
+        assert (answer.status, answer.body["detail"]) == (400, detail)
+
+    @pytest.mark.parametrize("text", ["10:30", "\u003a \u003a", "\\u003a", "::", '":'])
+    def test_colons_in_a_text_are_no_names(
+        self, bearer: Api, ids: dict[str, int], text: str
+    ) -> None:
+        for ensure_ascii in (True, False):
+            raw = json.dumps({"text": text}, ensure_ascii=ensure_ascii).replace("::", ":\\u003a")
+            answer = bearer.post(f"/orders/{ids['order_id']}/notes", raw)
+            assert (answer.status, answer.body["text"]) == (201, text)
 
     def test_another_content_type_is_415(
         self, bearer: Api, ids: dict[str, int], subtests: pytest.Subtests
