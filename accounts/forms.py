@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.errors import Duplicate, Invalid
+from erp_site.core.fields import LineField
 
 from .models import Language, User
 from .roles import Role, may_manage
@@ -45,7 +46,7 @@ class RegistrationForm(ShowsRefusals):
 class ProfileForm(forms.Form):
     """What people change about themselves."""
 
-    name = forms.CharField(
+    name = LineField(
         label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "name"})
     )
     language = forms.ChoiceField(label=_("Language"), choices=Language.choices)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import ShowsRefusals
 from erp_site.core import gtin
-from erp_site.core.fields import MoneyField, WholeField
+from erp_site.core.fields import LinesField, MoneyField, WholeField
 
 from .models import StockMovement
 from .services import LARGEST_STOCK
@@ -95,7 +95,7 @@ class AdjustForm(ShowsRefusals):
     )
     quantity = WholeField(label=_("Quantity"), min_value=0, max_value=LARGEST_STOCK)
     reason = forms.ChoiceField(label=_("Reason"), choices=[("", "—"), *Reason.choices])
-    note = forms.CharField(
+    note = LinesField(
         label=_("Note"),
         required=False,
         max_length=500,

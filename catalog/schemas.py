@@ -11,6 +11,7 @@ from erp_site.core.schemas import (
     Flag,
     In,
     Line,
+    Lines,
     ListParams,
     MoneyOut,
     Out,
@@ -32,13 +33,13 @@ Gtin = Annotated[
     AfterValidator(lambda gtin: gtin or ""),
     Field(description="8, 12, 13 or 14 digits with check digit", examples=["7891234567895"]),
 ]
-Description = Annotated[Annotated[str, Line(5000)] | None, AfterValidator(lambda text: text or "")]
+Description = Annotated[Annotated[str, Lines(5000)] | None, AfterValidator(lambda text: text or "")]
 Threshold = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Pieces = Annotated[int, Field(strict=True, ge=0, le=LARGEST_STOCK)]
 #: Named, so that the document and generated clients have one type for each.
 type StockReason = Literal["received", "damaged", "lost", "found", "counted", "returned", "other"]
 type MovementKind = Literal["opening", "adjusted", "reserved", "released", "shipped"]
-Note = Annotated[Annotated[str, Line(500)] | None, AfterValidator(lambda note: note or "")]
+Note = Annotated[Annotated[str, Lines(500)] | None, AfterValidator(lambda note: note or "")]
 Sort = Literal[
     "name", "-name", "sku", "-sku", "price", "-price",
     "created_at", "-created_at", "updated_at", "-updated_at",

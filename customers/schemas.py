@@ -9,6 +9,7 @@ from erp_site.core.schemas import (
     Flag,
     In,
     Line,
+    Lines,
     ListParams,
     Moment,
     Out,
@@ -19,7 +20,9 @@ from erp_site.core.schemas import (
 
 Name = Annotated[str, Line(255, shortest=1)]
 Phone = Annotated[Annotated[str, Line(32)] | None, AfterValidator(lambda phone: phone or "")]
-Address = Annotated[Annotated[str, Line(500)] | None, AfterValidator(lambda address: address or "")]
+Address = Annotated[
+    Annotated[str, Lines(500)] | None, AfterValidator(lambda address: address or "")
+]
 TaxId = Annotated[
     str,
     Line(32, shortest=1),

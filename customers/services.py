@@ -174,7 +174,7 @@ def _locked(customer_id: int) -> Customer:
 def _write(customer: Customer, given: CustomerFields) -> dict[str, list[Any]]:
     """Put the values on the customer, normalised and checked; what changed, as [old, new]."""
     changed = assign(customer, given, _STORED)
-    errors = field_errors(customer, given)
+    errors = field_errors(customer, given, several_lines={"address"})
     if "cpf_cnpj" in given and not taxid.is_valid(customer.cpf_cnpj):
         errors = [error for error in errors if error["pointer"] != "/cpf_cnpj"]
         errors.append(

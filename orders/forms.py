@@ -11,7 +11,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from erp_site.core.fields import plain_number
+from erp_site.core.fields import LineField, LinesField, plain_number
 from erp_site.core.money import to_cents
 
 from .states import OrderStatus
@@ -33,7 +33,7 @@ class AsksWhy(forms.Form):
     # A reason in a closed popover must not keep the other buttons of its form from working.
     use_required_attribute = False
 
-    note = forms.CharField(
+    note = LinesField(
         label=_("Reason"),
         required=False,
         max_length=2000,
@@ -55,7 +55,7 @@ class StatusForm(AsksWhy):
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(
+    text = LinesField(
         label=_("Note"),
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
@@ -85,7 +85,7 @@ class BulkForm(AsksWhy):
 
 
 class SavedViewForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=60)
+    name = LineField(label=_("Name"), max_length=60)
     query = forms.CharField(required=False, max_length=1000, widget=forms.HiddenInput)
     is_shared = forms.BooleanField(label=_("Share it with everybody"), required=False)
 
@@ -104,14 +104,14 @@ class EntryForm(forms.Form):
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
-    customer_reference = forms.CharField(label=_("Their reference"), required=False, max_length=64)
-    delivery_address = forms.CharField(
+    customer_reference = LineField(label=_("Their reference"), required=False, max_length=64)
+    delivery_address = LinesField(
         label=_("Delivery address"),
         required=False,
         max_length=500,
         help_text=_("Left empty, it is the customer's own."),
     )
-    notes = forms.CharField(
+    notes = LinesField(
         label=_("Notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
     idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,255}$", widget=forms.HiddenInput)

@@ -19,6 +19,7 @@ from erp_site.core.schemas import (
     QueryId,
     TimeOut,
     line,
+    lines,
 )
 
 #: Named, so that the document and generated clients have one type for it.
@@ -60,10 +61,10 @@ class OrderIn(In):
 
     customer_id: Id
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=200)]
-    notes: line(2000) | None = None  # type: ignore[valid-type]  # a type made by a function
+    notes: lines(2000) | None = None  # type: ignore[valid-type]  # a type made by a function
     due_date: IsoDate | None = None
     customer_reference: line(64) | None = None  # type: ignore[valid-type]
-    delivery_address: line(500) | None = None  # type: ignore[valid-type]
+    delivery_address: lines(500) | None = None  # type: ignore[valid-type]
     idempotency_key: Key | None = None
 
 
@@ -74,7 +75,7 @@ class StatusIn(In):
     )
 
     status: OrderStatus
-    note: line(2000) | None = None  # type: ignore[valid-type]
+    note: lines(2000) | None = None  # type: ignore[valid-type]
 
 
 class NoteIn(In):
@@ -82,7 +83,7 @@ class NoteIn(In):
         extra="forbid", json_schema_extra={"examples": [{"text": "Deliver at the back door"}]}
     )
 
-    text: line(2000, shortest=1)  # type: ignore[valid-type]
+    text: lines(2000, shortest=1)  # type: ignore[valid-type]
 
 
 class CustomerRef(Out):

@@ -14,6 +14,7 @@ from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid
 from erp_site.core.fields import grouped
 from erp_site.core.statements import Assign, Insert, Query, Statement
 from erp_site.core.transactions import retrying_atomic
+from erp_site.core.validation import field_errors, refuse
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -267,6 +268,7 @@ def adjust_stock(
     product = _living_product(product_id)
     if level is None:
         raise NotFound(_("There is no such product."))
+    refuse(field_errors(StockMovement(note=note), {"note"}, several_lines={"note"}))
     if delta is None:
         if on_hand is None or expected_on_hand is None:
             raise Invalid.field(

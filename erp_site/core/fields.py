@@ -1,13 +1,17 @@
-"""Form fields for numbers as people write them: "1.234,50" where the comma is decimal, "1,234.50" where it is not."""
+"""Form fields for numbers as people write them ("1.234,50" where the comma is decimal, "1,234.50" where it is not) and
+for text as it may be kept.
+"""
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext_lazy as _
+
+from . import text as texts
 
 
 def grouped(number: int) -> str:
@@ -82,3 +86,23 @@ class WholeField(forms.IntegerField):
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}
+
+
+class LineField(forms.CharField):
+    """Text of one line, for what no service checks by its model (see `validation.field_errors`)."""
+
+    several_lines: ClassVar[bool] = False
+
+    def validate(self, value: str) -> None:
+        super().validate(value)
+        if texts.has_control(value, several_lines=self.several_lines):
+            message = texts.NO_CONTROL if self.several_lines else texts.NO_BREAKS
+            raise ValidationError(message, code="control_character")
+        if self.required and not texts.is_visible(value):
+            raise ValidationError(self.error_messages["required"], code="required")
+
+
+class LinesField(LineField):
+    """Text of several lines."""
+
+    several_lines: ClassVar[bool] = True

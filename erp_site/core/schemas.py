@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import GroupedMetadata
 from ninja import Schema
@@ -21,14 +21,14 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from . import text
 from .money import to_text
 
 LARGEST_ID: Final = 2**63 - 1
 LARGEST_QUANTITY: Final = 1_000_000
 LARGEST_STOCK: Final = 1_000_000_000_000
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MONEY: Final = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -52,12 +52,6 @@ class Out(BaseModel):
 def example(body: JsonDict) -> ConfigDict:
     """The configuration of a body with this example in the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [body]})
-
-
-def _without_control(text: str) -> str:
-    if _CONTROL.search(text):
-        raise PydanticCustomError("control_character", "Control characters are not allowed")
-    return text
 
 
 def _integer_from_query(value: Any) -> Any:
@@ -179,21 +173,46 @@ TimeOut = Annotated[
 
 @dataclass(frozen=True)
 class Line(GroupedMetadata):
-    """Marks text of `shortest` to `longest` characters after trimming, without control characters."""
+    """Marks text of `shortest` to `longest` characters after trimming, in one line, without control characters."""
 
     longest: int
     shortest: int = 0
+    several_lines: ClassVar[bool] = False
 
     def __iter__(self) -> Iterator[object]:
         yield StringConstraints(
             strip_whitespace=True, min_length=self.shortest, max_length=self.longest
         )
-        yield AfterValidator(_without_control)
+        yield AfterValidator(self._checked)
+
+    def _checked(self, value: str) -> str:
+        if text.has_control(value, several_lines=self.several_lines):
+            raise PydanticCustomError(
+                "control_character",
+                "Control characters are not allowed"
+                if self.several_lines
+                else "Line breaks and control characters are not allowed",
+            )
+        if self.shortest and not text.is_visible(value):
+            raise PydanticKnownError("string_too_short", {"min_length": self.shortest})
+        return value
 
 
-def line(longest: int, *, shortest: int = 0) -> Any:
+@dataclass(frozen=True)
+class Lines(Line):
+    """As Line, but line breaks and tabs are fine."""
+
+    several_lines: ClassVar[bool] = True
+
+
+def line(longest: int) -> Any:
     """The type that Line describes, where no type checker looks."""
-    return Annotated[str, Line(longest, shortest)]
+    return Annotated[str, Line(longest)]
+
+
+def lines(longest: int, *, shortest: int = 0) -> Any:
+    """The type that Lines describes, where no type checker looks."""
+    return Annotated[str, Lines(longest, shortest)]
 
 
 def unsent() -> Any:

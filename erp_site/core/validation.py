@@ -1,11 +1,13 @@
 """Writing people's values to records: spelled one way, checked by the models' own field definitions."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import models
 
+from . import text
 from .errors import FieldError, Invalid
 
 
@@ -22,23 +24,47 @@ def assign(
     return changed
 
 
-def field_errors(record: models.Model, fields: Iterable[str]) -> list[FieldError]:
-    """Whatever the definitions of `fields` refuse (length, emptiness, format), for values already normalised."""
+def field_errors(
+    record: models.Model, fields: Iterable[str], *, several_lines: Collection[str] = ()
+) -> list[FieldError]:
+    """Whatever the definitions of `fields` refuse (length, emptiness, format), for values already normalised.
+
+    Text is one line, but for TextFields and those of `several_lines`.
+    """
     names = set(fields)
     others = {field.name for field in record._meta.concrete_fields} - names
+    found: dict[str, list[ValidationError]] = {}
     try:
         record.clean_fields(exclude=others)
     except ValidationError as refused:
-        return [
-            FieldError(
-                pointer=f"/{name}",
-                code=problem.code or "invalid",
-                detail=" ".join(problem.messages),
-            )
-            for name, problems in refused.error_dict.items()
-            for problem in problems
-        ]
-    return []
+        found = refused.error_dict
+    for name in sorted(names - found.keys()):
+        field, value = record._meta.get_field(name), getattr(record, name)
+        if isinstance(value, str) and isinstance(field, (models.CharField, models.TextField)):
+            is_long = isinstance(field, models.TextField) or name in several_lines
+            found[name] = list(_wrong_text(field, value, several_lines=is_long))
+    return [
+        FieldError(
+            pointer=f"/{name}",
+            code=problem.code or "invalid",
+            detail=" ".join(problem.messages),
+        )
+        for name, problems in found.items()
+        for problem in problems
+    ]
+
+
+def _wrong_text(
+    field: "models.Field[Any, Any]", value: str, *, several_lines: bool
+) -> Iterator[ValidationError]:
+    if text.has_control(value, several_lines=several_lines):
+        message = text.NO_CONTROL if several_lines else text.NO_BREAKS
+        yield ValidationError(message, code="control_character")
+    elif not field.blank and not text.is_visible(value):
+        yield ValidationError(field.error_messages["blank"], code="blank")
+    elif isinstance(field, models.EmailField) and not value.isprintable():
+        # Django asks about the domain without the letters that nobody sees.
+        yield ValidationError(validate_email.message, code="invalid")
 
 
 def refuse(errors: list[FieldError]) -> None:

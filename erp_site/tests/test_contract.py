@@ -340,7 +340,49 @@ def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
             yield from ("-1", "0", "10.555", "1e3", "999999999", "1,50", " 1", "NaN")
 
 
+#: Texts that may have several lines; secrets are taken as they are.
+SEVERAL_LINES: Final = {"address", "delivery_address", "description", "note", "notes", "text"}
+SECRETS: Final = {
+    "password", "current_password", "new_password", "refresh_token", "session_token",
+}  # fmt: skip
+
+
+def is_text(schema: dict[str, Any]) -> bool:
+    """Free text: no date, no amount, no choice."""
+    kinds = [resolve(kind) for kind in (schema, *schema.get("anyOf", []))]
+    return any(
+        kind.get("type") == "string" and not kind.keys() & {"enum", "pattern"} for kind in kinds
+    ) and not any(kind.get("format") == "date" for kind in kinds)
+
+
 class TestBodies:
+    @pytest.mark.parametrize("name", BODIES)
+    def test_text_has_no_control_characters_and_line_breaks_only_where_there_are_lines(
+        self, bearer: Api, ids: dict[str, int], name: str, subtests: pytest.Subtests
+    ) -> None:
+        method, path, _operation = OPERATIONS[name]
+        fields = {
+            it: schema for it, schema in body_schema(name)["properties"].items() if is_text(schema)
+        }
+        for field in fields.keys() - SECRETS:
+            wrong = ["a@b\x01.example", "a@b\x7f.example", "a@b\x9b.example"]
+            ends = ["a@b\n.example", "a@b\r\n.example", "a@b\t.example"]
+            if field not in SEVERAL_LINES:
+                wrong += [*ends, "a@b\x85.example", "a@b\u2028.example"]
+            before = record_counts()
+            for value in wrong:
+                with subtests.test(field=field, value=value):
+                    answer = bearer(method, path.format(**ids), {**example(name), field: value})
+                    assert (answer.status, answer.code) == (422, "validation_error")
+                    assert [(e["pointer"], e["code"]) for e in answer.body["errors"]] == [
+                        (f"/{field}", "control_character")
+                    ]
+            assert record_counts() == before
+            if field in SEVERAL_LINES:
+                for value in ends:
+                    answer = bearer(method, path.format(**ids), {**example(name), field: value})
+                    assert answer.code != "validation_error"
+
     @pytest.mark.parametrize("name", BODIES)
     def test_every_field_refuses_by_name_what_it_is_not(
         self, bearer: Api, ids: dict[str, int], name: str, subtests: pytest.Subtests
