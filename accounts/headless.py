@@ -6,16 +6,19 @@ It is reachable from nowhere else: this module is the URLconf of its own, not mo
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import include, path, resolve, reverse
 from django.utils.translation import gettext as _
@@ -93,11 +96,33 @@ def session_logout(request: HttpRequest) -> None:
 def limit(request: HttpRequest, action: str) -> None:
     """Count one more `action` (a name in ACCOUNT_RATE_LIMITS); ApiError 429 beyond the limit."""
     if ratelimit.consume(request, app=ACCOUNT, action=action) is None:
-        raise _too_many(action)
+        raise _too_many(request, action)
+
+
+def seconds_left(request: HttpRequest, action: str, *, key: str | None = None) -> int:
+    """In how many seconds `action`, which was refused just now, is allowed again.
+
+    allauth does not say, but keeps the times of what it counted. Without its `key` a limit may last for its whole span.
+    """
+    rates = ratelimit.get_rates(app=ACCOUNT, action=action)
+    now = time.time()
+    waits = []
+    for rate in rates:
+        if rate.per == "key" and key is None:
+            continue
+        name = ratelimit.get_cache_key(request, app=ACCOUNT, action=action, rate=rate, key=key)
+        allowed, history = ratelimit.apply_rate(cache.get(name, []), now, rate, dry_run=True)
+        if not allowed:
+            waits.append(history[-1] + rate.duration - now)
+    if not waits and key is None:
+        waits = [rate.duration for rate in rates if rate.per == "key"]
+    return max(1, math.ceil(max(waits, default=0)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    request: HttpRequest
+    sent: dict[str, Any]
     view: str
     status: int
     payload: dict[str, Any]
@@ -146,7 +171,8 @@ def _dispatch(
     """Call allauth's view `name`, such as "app:account:login", with this JSON body."""
     match = resolve(reverse(f"headless:{name}", urlconf=__name__), urlconf=__name__)
     kept = request.method, request.body
-    request.method, request._body = method, json.dumps(body or {}).encode()
+    sent = body or {}
+    request.method, request._body = method, json.dumps(sent).encode()
     try:
         response = match.func(request, *match.args, **match.kwargs)
     except ImmediateHttpResponse as refused:
@@ -156,7 +182,7 @@ def _dispatch(
         raise ApiError(401, _("You were signed out meanwhile; sign in again.")) from None
     finally:
         request.method, request._body = kept
-    return _Answer(name, response.status_code, json.loads(response.content or b"{}"))
+    return _Answer(request, sent, name, response.status_code, json.loads(response.content or b"{}"))
 
 
 def _tokens(answer: _Answer) -> Tokens:
@@ -170,9 +196,9 @@ def _finish(answer: _Answer) -> dict[str, Any]:
     if answer.is_authenticated:
         return answer.payload
     if answer.status == 429:
-        raise _too_many("login")
+        raise _too_many(answer.request, "login")
     if "too_many_login_attempts" in answer.codes:  # a form error to allauth, 400
-        raise _too_many("login_failed")
+        raise _too_many(answer.request, "login_failed", email=answer.sent.get("email"))
     if pending := answer.pending:
         facts = {"flow": pending["id"], "types": pending.get("types", [])}
         if token := answer.payload.get("meta", {}).get("session_token"):
@@ -189,13 +215,11 @@ def _finish(answer: _Answer) -> dict[str, Any]:
     raise ApiError(401, _("No sign-in is waiting for this step."), code="no_sign_in_pending")
 
 
-def _too_many(action: str) -> ApiError:
-    rates = ratelimit.get_rates(app=ACCOUNT, action=action)
-    # allauth does not tell when the window ends, so the longest there is.
-    seconds = math.ceil(max((rate.duration for rate in rates), default=60))
+def _too_many(request: HttpRequest, action: str, *, email: str | None = None) -> ApiError:
+    key = email and get_adapter()._get_login_attempts_cache_key(request, email=email)
     return ApiError(
         429,
         _("Too many attempts; wait and try again."),
         code="rate_limited",
-        headers={"Retry-After": str(seconds)},
+        headers={"Retry-After": str(seconds_left(request, action, key=key))},
     )

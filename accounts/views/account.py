@@ -27,7 +27,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from accounts import services
+from accounts import headless, services
 from accounts.auth import SignedIn
 from accounts.forms import ProfileForm, RegistrationForm
 from accounts.models import Language, User
@@ -233,6 +233,8 @@ def machine_token(request: HttpRequest) -> HttpResponseBase:
         return problem(400, _("Send the parameters in the body (RFC 6749, 3.2)."))
     if not ratelimit.consume(request, action="machine_token"):
         return problem(
-            429, _("Too many attempts; wait and try again."), headers={"Retry-After": "60"}
+            429,
+            _("Too many attempts; wait and try again."),
+            headers={"Retry-After": str(headless.seconds_left(request, "machine_token"))},
         )
     return oidc.token(request)
