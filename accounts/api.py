@@ -1,5 +1,7 @@
 """The JSON face of signing in and of users. Refusals are mapped once, in erp_site/api.py."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from allauth.headless import app_settings as headless_settings
@@ -15,7 +17,7 @@ from erp_site.core.errors import Denied
 from erp_site.core.filtering import apply
 from erp_site.core.openapi import CSRF_HEADER, problems
 from erp_site.core.pagination import paginate, sort_choice
-from erp_site.core.problems import ApiError
+from erp_site.core.problems import ApiError, refusal
 from erp_site.core.schemas import Page, QueryId
 
 from . import auth, headless, queries, services
@@ -50,6 +52,19 @@ class RegistrationClosed(Denied):
     code = "registration_closed"
 
 
+def unless_closed(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse before the body is read: where nobody may register, it does not matter what they sent."""
+
+    @functools.wraps(run)
+    def asking(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if settings.REGISTRATION == "closed":
+            message = _("Registration is closed: ask a manager for an account.")
+            return refusal(RegistrationClosed(message))
+        return run(request, *args, **kwargs)
+
+    return asking
+
+
 @router.post(
     "/register",
     auth=None,
@@ -58,11 +73,10 @@ class RegistrationClosed(Denied):
     summary="Make an account",
     openapi_extra=problems(403, conflict="duplicate"),
 )
+@decorate_view(unless_closed)
 def register(request: HttpRequest, body: RegisterIn) -> Status:
     """A viewer's account. Where registration needs approval it is inactive until a manager activates it;
     where it is closed the answer is 403."""
-    if settings.REGISTRATION == "closed":
-        raise RegistrationClosed(_("Registration is closed: ask a manager for an account."))
     headless.limit(request, "signup")
     user = services.register(
         email=body.email,

@@ -64,10 +64,14 @@ class TestRegistration:
         api_as(manager).patch(f"/auth/users/{answer.body['id']}", {"is_active": True})
         assert anonymous.post("/auth/jwt/login", credentials).status == 200
 
-    def test_closed_registration_is_403(self, anonymous: Api, settings: Any) -> None:
+    @pytest.mark.parametrize("body", [NEW, {}, {"email": 1, "role": "admin"}, "{", "[]", None])
+    def test_closed_registration_is_403_whatever_is_sent(
+        self, anonymous: Api, settings: Any, body: Any
+    ) -> None:
         settings.REGISTRATION = "closed"
-        answer = anonymous.post("/auth/register", NEW)
+        answer = anonymous.post("/auth/register", body)
         assert (answer.status, answer.code) == (403, "registration_closed")
+        assert answer.headers["Content-Type"] == "application/problem+json"
         assert not User.objects.exists()
 
     def test_a_taken_address_is_409(self, anonymous: Api, viewer: User, settings: Any) -> None:
