@@ -8,6 +8,7 @@ from allauth.headless import app_settings as headless_settings
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from ninja import Query, Router, Status
@@ -15,7 +16,7 @@ from ninja.decorators import decorate_view
 
 from erp_site.core.errors import Denied
 from erp_site.core.filtering import apply
-from erp_site.core.openapi import CSRF_HEADER, problems
+from erp_site.core.openapi import CREATED, CSRF_HEADER, problems
 from erp_site.core.pagination import paginate, sort_choice
 from erp_site.core.problems import ApiError, refusal
 from erp_site.core.schemas import Page, QueryId
@@ -297,10 +298,10 @@ def list_users(
     operation_id="create_user",
     summary="Make an account for somebody",
     tags=["Users"],
-    openapi_extra=problems(conflict="duplicate"),
+    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
 )
 @auth.needs(Permission.MANAGE_USERS)
-def create_user(request: auth.SignedIn, body: UserIn) -> Status:
+def create_user(request: auth.SignedIn, response: HttpResponse, body: UserIn) -> Status:
     """Managers grant roles below administrator, administrators all."""
     user = services.create_user(
         actor=request.user,
@@ -309,6 +310,7 @@ def create_user(request: auth.SignedIn, body: UserIn) -> Status:
         role=body.role,
         password=body.password,
     )
+    response["Location"] = reverse("api-v1:get_user", args=[user.pk])
     return Status(201, user)
 
 

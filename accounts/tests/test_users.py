@@ -150,6 +150,7 @@ class TestManagement:
     def test_a_manager_makes_an_operator(self, api_as: ApiAs, manager: User) -> None:
         answer = api_as(manager).post("/auth/users", {**NEW, "role": "operator"})
         assert (answer.status, answer.body["role"]) == (201, "operator")
+        assert answer.headers["Location"] == f"/api/v1/auth/users/{answer.body['id']}"
         user = User.objects.get(pk=answer.body["id"])
         assert user.check_password(NEW["password"])
         assert EmailAddress.objects.get(user=user).verified is True
