@@ -1,5 +1,6 @@
 """What the apps' FilterSets share: moments, word search, and one way to refuse a wrong value."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar, Final
 
@@ -17,6 +18,7 @@ from .errors import FieldError, Invalid
 
 #: What "to 9999-12-31" means, the way programs write an open end.
 END_OF_TIME: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
 class MomentField(forms.Field):
@@ -31,6 +33,9 @@ class MomentField(forms.Field):
         if value in self.empty_values:
             return None
         try:
+            # Python takes "2026-W48" for the Monday of that week.
+            if not _DAY.match(value):
+                raise ValueError
             if day := parse_date(value):
                 if self.end_of_day and day == date.max:
                     return END_OF_TIME

@@ -637,6 +637,16 @@ class TestDays:
         mine = [row["id"] for row in answer.body["items"] if row["id"] in {it.pk for it in rows}]
         assert mine == [rows[index].pk for index in found]
 
+    @pytest.mark.parametrize(
+        "wrong",
+        ["2026-W48", "2026-W48-1", "20261123", "2026-11-2", "20261123T150000Z", "2026-W48-1T15:00:00Z", "2026-327"],
+    )  # fmt: skip
+    def test_a_week_is_no_day(self, api: Api, wrong: str) -> None:
+        for name in ("created_from", "created_to", "updated_since"):
+            answer = api.get("/orders", **{name: wrong})
+            assert (answer.status, answer.code) == (422, "validation_error")
+            assert [error["pointer"] for error in answer.body["errors"]] == [name]
+
 
 class TestEvents:
     @pytest.fixture
