@@ -1,6 +1,6 @@
 """Reading orders. Lists never join the customer into the sorted query: ids first, then prefetch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -236,23 +236,30 @@ def saved_views(user_id: int) -> list[SavedView]:
     return sorted(found, key=lambda view: sorted_as(view.name))
 
 
-def events_of(order_id: int) -> QuerySet[Event]:
-    """What the event log says about one order, oldest first."""
-    found = Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id)
-    return found.order_by("sequence").prefetch_related("actor")
-
-
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
     """One thing that happened to an order: a step of its life, a note, or what the event log says beyond these."""
 
     at: datetime
     kind: str
-    actor: Any
+    actor: User | None
     text: str
     request_id: str
     step: OrderHistory | None = None
     event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """All that the page of one order shows."""
+
+    order: Order
+    lines: list[OrderLine]
+    timeline: list[TimelineEntry]
+    """Newest first."""
+    newer: int | None
+    """The living order after this one in the list of all; `older` is the one before."""
+    older: int | None
 
 
 #: Events that a step of the history tells already.
@@ -261,37 +268,92 @@ TOLD_BY_STEPS: Final = (
     EventType.ORDER_STATUS_CHANGED,
     EventType.ORDER_CANCELLED,
 )
+_ACTOR: Final = ("actor__name", "actor__email")
+_with_customer: Final = Query(
+    lambda pk: Order.all_objects.filter(pk=pk).values_list(
+        *_WITH_NAMES, *(f"customer__{column}" for column in columns_of(Customer))
+    )
+)
+_steps: Final = Query(
+    lambda order_id: (
+        OrderHistory.objects.filter(order_id=order_id)
+        .order_by("seq")
+        .values_list(*columns_of(OrderHistory), *_ACTOR)
+    )
+)
+_notes: Final = Query(
+    lambda order_id: (
+        OrderNote.objects.filter(order_id=order_id)
+        .order_by("pk")
+        .values_list(*columns_of(OrderNote), *_ACTOR)
+    )
+)
+_events: Final = Query(
+    lambda order_id: (
+        Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id)
+        .exclude(type__in=TOLD_BY_STEPS)
+        .order_by("sequence")
+        .values_list(*columns_of(Event), *_ACTOR)
+    )
+)
+_newer: Final = Query(
+    lambda pk: Order.objects.filter(pk__gt=pk).order_by("pk").values_list("pk")[:1]
+)
+_older: Final = Query(
+    lambda pk: Order.objects.filter(pk__lt=pk).order_by("-pk").values_list("pk")[:1]
+)
 
 
-def timeline(order_id: int, *, with_events: bool = False) -> list[TimelineEntry]:
-    """Steps and notes of one order together, newest first; for those who may see it, the event log too."""
+def read_page(order_id: int, *, with_events: bool = False) -> OrderPage:
+    """An order, deleted ones too, with all that its page shows, in one round trip; the event log if that may be seen.
+
+    Raises:
+        NotFound: there never was such an order.
+    """
+    asked = [each.of(order_id) for each in (_with_customer, _lines, _newer, _older, _steps, _notes)]
+    if with_events:
+        asked.append(_events.of(order_id))
+    orders, lines, newer, older, steps, notes, *events = together(*asked)
+    if not orders:
+        raise missing(order_id)
+    row, customer = orders[0][: len(_WITH_NAMES)], orders[0][len(_WITH_NAMES) :]
+    order = _from_row(row)
+    order.customer = Customer.from_db(None, columns_of(Customer), customer)
     entries = [
         TimelineEntry(step.created_at, "step", step.actor, step.note, step.request_id, step)
-        for step in history_of(order_id).order_by("seq")
-    ] + [
-        TimelineEntry(note.created_at, "note", note.actor, note.text, note.request_id)
-        for note in notes_of(order_id).order_by("pk")
+        for step in _with_actors(OrderHistory, steps)
     ]
-    if with_events:
-        entries += [
-            TimelineEntry(event.created_at, "event", event.actor, "", event.request_id, event=event)
-            for event in events_of(order_id).exclude(type__in=TOLD_BY_STEPS)
-        ]
-    return sorted(entries, key=lambda entry: entry.at)[::-1]
+    entries += [
+        TimelineEntry(note.created_at, "note", note.actor, note.text, note.request_id)
+        for note in _with_actors(OrderNote, notes)
+    ]
+    entries += [
+        TimelineEntry(event.created_at, "event", event.actor, "", event.request_id, event=event)
+        for rows in events
+        for event in _with_actors(Event, rows)
+    ]
+    return OrderPage(
+        order=order,
+        lines=_as_lines(lines),
+        timeline=sorted(entries, key=lambda entry: entry.at)[::-1],
+        newer=newer[0][0] if newer else None,
+        older=older[0][0] if older else None,
+    )
+
+
+def _with_actors(model: Any, rows: Iterable[Sequence[Any]]) -> Iterator[Any]:
+    """Rows of `model`, each with who did it as far as a page names them."""
+    for *columns, name, email in rows:
+        row = model.from_db(None, columns_of(model), columns)
+        row.actor = row.actor_id and User.from_db(
+            None, ["id", "name", "email"], [row.actor_id, name, email]
+        )
+        yield row
 
 
 def last_step(order_id: int) -> OrderHistory | None:
     """What was done with the order last, and by whom."""
     return history_of(order_id).order_by("-seq").first()
-
-
-def neighbours(order_id: int) -> tuple[int | None, int | None]:
-    """The living orders before and after this one in the list of all: the newer and the older."""
-    ids = Order.objects.values_list("pk", flat=True)
-    return (
-        ids.filter(pk__gt=order_id).order_by("pk").first(),
-        ids.filter(pk__lt=order_id).order_by("-pk").first(),
-    )
 
 
 def customer_of_filter(values: Sequence[str]) -> Customer | None:

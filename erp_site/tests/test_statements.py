@@ -19,7 +19,15 @@ from erp_site.core.models import Delivery, Event, ImportJob, ImportRow
 from erp_site.core.statements import Assign, Insert, Query, RowCount
 from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
-from orders.queries import get_order, lines_of, read_order, read_whole_order, whole_order_of_key
+from orders.queries import (
+    get_order,
+    lines_of,
+    read_order,
+    read_page,
+    read_whole_order,
+    whole_order_of_key,
+)
+from orders.services import add_note, delete_order
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +246,40 @@ def test_a_whole_order_is_read_as_the_orm_reads_it(
     assert names == (order.customer.name, order.created_by.name if order.created_by else None)
     fields = ("id", "product_id", "sku", "name", "quantity", "unit_price", "subtotal")
     assert [tuple(line) for line in lines] == list(order.items.values_list(*fields).order_by("pk"))
+
+
+def test_the_page_of_an_order_is_read_as_the_orm_reads_it(
+    place: Callable[..., Order], product: Product, manager: User, either_way: Any
+) -> None:
+    def every_field(row: Any) -> list[Any]:
+        return [getattr(row, field.attname) for field in row._meta.concrete_fields]
+
+    order_id = place((product, 2), notes=AWKWARD).pk
+    add_note(actor=manager, order_id=order_id, text=AWKWARD)
+    delete_order(actor=manager, order_id=order_id)
+    User.objects.filter(pk=manager.pk).update(name="")  # who has no name is called by their address
+    models.QuerySet(OrderHistory).filter(seq=1).update(actor=None)
+    order = get_order(order_id)
+    with either_way():
+        page = read_page(order_id, with_events=True)
+    assert every_field(page.order) == every_field(order)
+    assert every_field(page.order.customer) == every_field(order.customer)
+    assert [line.id for line in page.lines] == [item.pk for item in order.items.all()]
+    steps, events = (
+        [row for it in page.timeline if (row := getattr(it, kind))] for kind in ("step", "event")
+    )
+    told = Event.objects.filter(aggregate="order", aggregate_id=order_id).order_by("-sequence")
+    beyond = told.filter(type__in=["stock.reserved", "stock.released", "order.deleted"])
+    assert [every_field(row) for row in events] == [every_field(row) for row in beyond]
+    assert [every_field(row) for row in steps] == [
+        every_field(row) for row in order.history.order_by("-seq")
+    ]
+    assert [(it.kind, it.text, str(it.actor)) for it in page.timeline if it.kind != "event"] == [
+        ("step", "", manager.email),
+        ("note", AWKWARD, manager.email),
+        ("step", "", "None"),
+    ]
+    assert [it.kind for it in read_page(order_id).timeline] == ["step", "note", "step"]
 
 
 def test_many_rows_get_values_of_their_own_in_one_statement(

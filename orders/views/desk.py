@@ -133,20 +133,17 @@ def order_detail(request: SignedIn, order_id: int) -> HttpResponse:
 
 def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, Any]:
     """Everything the page of one order shows."""
-    order = queries.get_order(order_id)
+    page = queries.read_page(order_id, with_events=request.user.has_perm(Permission.VIEW_EVENTS))
+    order = page.order
     actions = order.actions_for(request.user)
     forward = next((to for to in actions if to is not OrderStatus.CANCELLED), None)
-    timeline = queries.timeline(order.pk, with_events=request.user.has_perm(Permission.VIEW_EVENTS))
-    newer, older = queries.neighbours(order.pk)
     return {
+        "page": page,
         "order": order,
         "next_status": forward,
         "next_action": actions.get(forward) if forward else None,
         "can_cancel": OrderStatus.CANCELLED in actions,
-        "steps": steps(order, timeline),
-        "timeline": timeline,
-        "newer": newer,
-        "older": older,
+        "steps": steps(order, page.timeline),
         "note_form": NoteForm(),
         "cancel_form": StatusForm(
             initial={"status": OrderStatus.CANCELLED, "version": order.version}
