@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: The beginning of a CPF or CNPJ as people type it: a digit somewhere, and letters only without spaces.
 _TAX_ID: Final = re.compile(r"(?=.*[0-9])([0-9A-Za-z./-]+|[0-9./\s-]+)")
 
+#: Fewer digits, without a point, are rather the number of something.
+_SHORTEST_TAX_ID: Final = 5
+
 #: What a list may be sorted by: the public name and its column.
 SORTS: Final = {"name": "sorted_name", "created_at": "created_at", "updated_at": "updated_at"}
 
@@ -84,6 +87,14 @@ def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
     found = search(active, text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS))
     others = [each for each in rows_of(found, order, 0, limit) if each not in first]
     return [*first, *others][:limit]
+
+
+def ids_by_tax_id(text: str) -> "QuerySet[Customer, int] | None":
+    """Whose CPF or CNPJ begins so, deleted ones too; None if this is no such beginning. For those who may see them."""
+    if not _TAX_ID.fullmatch(text) or (text.isdigit() and len(text) < _SHORTEST_TAX_ID):
+        return None
+    begins_so = prefixed("cpf_cnpj", taxid.normalise(text))
+    return Customer.all_objects.filter(begins_so).values_list("pk", flat=True)
 
 
 def with_tax_id(tax_id: str) -> Customer | None:

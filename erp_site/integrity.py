@@ -36,7 +36,7 @@ from erp_site.core import idempotency
 from erp_site.core.events import Aggregate
 from erp_site.core.models import Delivery, Event, EventSource, Feed
 from erp_site.core.money import to_cents
-from erp_site.core.search import SearchWord, indexed, sorted_as
+from erp_site.core.search import SearchWord, as_code, indexed, sorted_as
 from orders.models import Order, OrderHistory, OrderItem, order_number
 from orders.services import PLACE
 from orders.states import HOLDS_STOCK, OPEN, TRANSITIONS, OrderStatus, StockEffect
@@ -65,7 +65,7 @@ class Rule(StrEnum):
     SEQUENCE = "an aggregate's events count from 1 without gaps, as far as its row says"
     FEED = "positions count from 1 without gaps, up to the feed's last, and follow each aggregate's sequence"
     DELIVERY = "a delivery repeats the position and the aggregate of its event"
-    SEARCH = "the search words of a row are those of its present names"
+    SEARCH = "a row is searched by its present names, an order by its customer's reference"
     SORTED = "lists sort a row by its present name"
 
 
@@ -167,6 +167,7 @@ def inspect_orders(report: Report) -> Promised:
     for orders in in_chunks(
         Order.all_objects.all(),
         "status", "total", "items_count", "created_by_id", "idempotency_key", "key_hash", "deleted_at",
+        "customer_reference", "reference_code",
     ):  # fmt: skip
         of_these = {"order_id__gte": orders[0][0], "order_id__lte": orders[-1][0]}
         lines = _by_first(
@@ -179,7 +180,7 @@ def inspect_orders(report: Report) -> Promised:
             .order_by("order_id", "seq")
             .values_list("order_id", "seq", "from_status", "to_status")
         )
-        for pk, status, total, items_count, author, key, key_hash, deleted_at in orders:
+        for pk, status, total, items_count, author, key, key_hash, deleted_at, *reference in orders:
             number = order_number(pk)
             _inspect_lines(report, number, lines[pk], total=total, items_count=items_count)
             _inspect_history(report, number, steps[pk], status=status)
@@ -187,6 +188,9 @@ def inspect_orders(report: Report) -> Promised:
                 report.breach(Rule.KEY, f"{number}: key {key!r} of user {author}")
             if deleted_at and status != OrderStatus.CANCELLED:
                 report.breach(Rule.DELETED, f"{number} is deleted and {status}")
+            given, code = reference
+            if code != as_code(given):
+                report.breach(Rule.SEARCH, f"{number} ({given}): {code}")
             for product_id, quantity, *_ in lines[pk]:
                 promised[product_id][status] += quantity
             report.figures["orders"] += 1

@@ -11,7 +11,8 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Permission
-from customers.models import Customer, CustomerWord
+from customers.models import CustomerWord
+from customers.queries import ids_by_tax_id
 from erp_site.core import clock, search, taxid
 from erp_site.core.filtering import (
     DayFilter,
@@ -41,6 +42,10 @@ SHORT: Final = timedelta(days=62)
 NO_STATUS: Final = "-"
 #: So many customers' orders are looked for by customer; with more, most pages of orders have one of theirs.
 MOST_CUSTOMERS: Final = 500
+#: With fewer signs too many begin so.
+SHORTEST_REFERENCE: Final = 3
+#: So many orders with such references are sorted; with more, a page of them is soon found along the list.
+MOST_REFERENCES: Final = 5000
 
 
 class OrderFilter(ListFilter):
@@ -134,23 +139,58 @@ class OrderFilter(ListFilter):
         )
 
     def filter_search(self, queryset: QuerySet[Order], name: str, value: str) -> QuerySet[Order]:
-        """By number, by words of the customer's name, or by CPF/CNPJ for those who may see it."""
+        """By number, by the beginning of the customer's reference, by words of the customer's name, or by CPF/CNPJ for
+        those who may see it; digits alone begin one where they are nothing else."""
         text = value.strip()
         if not text:
             return queryset
-        found = search.owners(CustomerWord, text)
-        customers = [] if found is None else list(found.distinct()[: MOST_CUSTOMERS + 1])
-        if self._may_see_tax_ids() and taxid.is_valid(tax_id := taxid.normalise(text)):
-            by_tax_id = Customer.all_objects.filter(cpf_cnpj=tax_id)
-            customers += by_tax_id.values_list("pk", flat=True)
-        matches = Q(customer_id__in=customers)
-        if len(customers) > MOST_CUSTOMERS:
-            lookup = "along" if "created_at" in self._short_spans() else "among"
-            matches = Q(**{f"customer_id__{lookup}": found})
-        if number := _NUMBER.fullmatch(text):
-            matches = matches | Q(pk=int(number[1])) if customers else Q(pk=int(number[1]))
-        return queryset.filter(matches)
+        number = _NUMBER.fullmatch(text)
+        if number and not text.isdigit():
+            return queryset.filter(pk=int(number[1]))
+        by_tax_id = Q()
+        if self._may_see_tax_ids():
+            by_tax_id = self._of_customers(ids_by_tax_id(text))
+        if by_tax_id and ("." in text or taxid.is_valid(taxid.normalise(text))):
+            return queryset.filter(by_tax_id)
+        matches = _of_orders(text, int(number[1]) if number else None)
+        matches |= self._of_customers(search.owners(CustomerWord, text))
+        # Not all three at once: what begins so by chance would cost a row to be read for each order of those customers.
+        matches = matches or by_tax_id
+        return queryset.filter(matches) if matches else queryset.none()
+
+    def _of_customers(self, found: "QuerySet[Any, int] | None") -> Q:
+        lookup = "along" if "created_at" in self._short_spans() else "among"
+        return _any_of("customer_id", found, most=MOST_CUSTOMERS, lookup=lookup)
 
     def _may_see_tax_ids(self) -> bool:
         user: Any = getattr(self.request, "user", None)
         return bool(user and user.has_perm(Permission.VIEW_TAX_IDS))
+
+
+def _of_orders(text: str, number: int | None) -> Q:
+    """The order of this number, and those whose reference begins so; a few signs of it are a whole one."""
+    rows = Order.all_objects.values_list("pk", flat=True)
+    code = search.as_code(text)
+    begins_so = search.begins_with("reference_code", code)
+    if len(code) < SHORTEST_REFERENCE:
+        begins_so = Q(reference_code=code)
+    return _any_of(
+        "pk",
+        rows.filter(pk=number) if number else None,
+        rows.filter(begins_so) if code else None,
+        most=MOST_REFERENCES,
+        lookup="among",
+    )
+
+
+def _any_of(column: str, *found: "QuerySet[Any, int] | None", most: int, lookup: str) -> Q:
+    """`column` is one of the ids: by themselves where these are few."""
+    few: set[int] = set()
+    matches = Q()
+    for each in found:
+        ids = [] if each is None else list(each.distinct()[: most + 1])
+        if len(ids) > most:
+            matches |= Q(**{f"{column}__{lookup}": each})
+        else:
+            few.update(ids)
+    return matches | Q(**{f"{column}__in": sorted(few)}) if few else matches

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import AppendOnly, EventSource, SoftDelete
+from erp_site.core.search import LONGEST_WORD
 
 from .states import OPEN, OrderStatus, Transition, transitions_from
 
@@ -43,6 +44,8 @@ class Order(EventSource, SoftDelete):
     notes = models.TextField(_("notes"), max_length=2000, blank=True)
     due_date = models.DateField(_("due date"), null=True, default=None)
     customer_reference = models.CharField(_("customer reference"), max_length=64, blank=True)
+    reference_code = models.CharField(max_length=LONGEST_WORD, blank=True, editable=False)
+    """What the customer's reference is found by, see `search.as_code`."""
     delivery_address = models.CharField(_("delivery address"), max_length=500, blank=True)
     idempotency_key = models.CharField(max_length=255, editable=False)
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -83,6 +86,7 @@ class Order(EventSource, SoftDelete):
             _list_index(
                 "status", "due_date", "created_at", "id", *_REST, name="order_by_status_due"
             ),
+            models.Index(fields=["reference_code", "id"], name="order_by_reference"),
         ]
 
     def __str__(self) -> str:

@@ -186,7 +186,9 @@ class PlaceParams(In):
 class OrderListParams(ListParams):
     sort: Sort = "-created_at"
     search: str | None = Field(
-        None, max_length=200, description="Number, words of the customer's name, or CPF/CNPJ"
+        None,
+        max_length=200,
+        description="Number, words of the customer's name, or the beginning of their reference or CPF/CNPJ",
     )
     status: list[OrderStatus] | None = Field(None, description="May be repeated")
     customer_id: QueryId | None = None

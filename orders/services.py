@@ -23,6 +23,7 @@ from erp_site.core.errors import (
     StaleVersion,
 )
 from erp_site.core.money import CURRENCY, LARGEST, to_cents
+from erp_site.core.search import as_code
 from erp_site.core.statements import Insert, Query, together
 from erp_site.core.transactions import retrying_atomic
 
@@ -203,6 +204,7 @@ def _place(
         notes=notes,
         due_date=due_date,
         customer_reference=customer_reference,
+        reference_code=as_code(customer_reference),
         delivery_address=customer.address if delivery_address is None else delivery_address,
         idempotency_key=idempotency_key,
         key_hash=key_hash,
@@ -245,8 +247,8 @@ def _place(
 
 _ORDER: Final = (
     "deleted_at", "event_seq", "customer_id", "status", "total", "items_count", "notes", "due_date",
-    "customer_reference", "delivery_address", "idempotency_key", "key_hash", "fingerprint", "version",
-    "created_by_id", "created_at", "updated_at",
+    "customer_reference", "reference_code", "delivery_address", "idempotency_key", "key_hash", "fingerprint",
+    "version", "created_by_id", "created_at", "updated_at",
 )  # fmt: skip
 _insert_order: Final = Insert(Order, *_ORDER)
 _insert_items: Final = Insert(OrderItem, "order_id", *OrderLine._fields)

@@ -200,6 +200,8 @@ def _orders(group: str, path: str) -> Iterator[Case]:
     yield ask("name: frequent word", search, search="silva")
     yield ask("name: two letters", search, search=lambda it: it.customer().name.split()[1][:2])
     yield ask("CPF/CNPJ", search, search=lambda it: it.customer().cpf_cnpj)
+    yield ask("beginning of a CPF/CNPJ", search, search=lambda it: it.customer().cpf_cnpj[:6])
+    yield ask("reference", search=lambda it: f"OC {1000 + it.order().pk // 3}")
     yield ask("name and status", search, search=lambda it: it.customer().name, status="delivered")
     yield ask("frequent word and status", search, search="silva", status="pending")
     yield ask(

@@ -45,6 +45,16 @@ def sorted_as(name: str) -> str:
     return fold(name)[:255]
 
 
+def as_code(text: str) -> str:
+    """What a number that others gave is found by: "OC 5053/2026", "oc-5053" and "05053" all begin with "5053".
+
+    What stands before its first digit says whose number it is, and is written in as many ways as there are people.
+    Empty if there is no digit.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", fold(text))
+    return plain.lstrip("0abcdefghijklmnopqrstuvwxyz")[:LONGEST_WORD]
+
+
 def sort_all(model: type[models.Model]) -> None:
     """For migrations: write the `sorted_name` of all rows that are there."""
     rows = model._base_manager.order_by("pk").only("pk", "name")

@@ -37,7 +37,7 @@ from erp_site.core import clock, idempotency, taxid
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event, Feed
 from erp_site.core.outbox import FEED_ID
-from erp_site.core.search import fold, indexed, sorted_as
+from erp_site.core.search import as_code, fold, indexed, sorted_as
 from orders.models import Order, OrderHistory, OrderItem, OrderNote, item_id, order_number
 from orders.services import PLACE
 from orders.states import OrderStatus as S
@@ -150,8 +150,8 @@ PRODUCT_WORDS: Final = _table(ProductWord, "owner word")
 CUSTOMER_WORDS: Final = _table(CustomerWord, "owner word")
 ORDERS: Final = _table(
     Order,
-    "id customer status total items_count notes due_date customer_reference delivery_address idempotency_key "
-    "key_hash fingerprint version event_seq created_by created_at updated_at deleted_at",
+    "id customer status total items_count notes due_date customer_reference reference_code delivery_address "
+    "idempotency_key key_hash fingerprint version event_seq created_by created_at updated_at deleted_at",
     by="customer",
 )
 ITEMS: Final = _table(
@@ -427,12 +427,15 @@ class Load:
         due = self.days[at // DAY + DAYS + rnd.randint(2, 8)] if rnd.random() < 0.8 else null
         key = f"load-{pk}"
         note = rnd.choice(ORDER_NOTES) if rnd.random() < NOTED else ""
+        # Two of five orders; numbers that grow, as in a customer's own system.
+        reference = f"OC {1000 + pk // 3}/{self.at(at)[:4]}" if pk % 5 < 2 else ""
         wanted = {
             "customer_id": plan.customer, "items": [[shelf.pk, quantity] for shelf, quantity in lines], "notes": note,
-            "due_date": due, "customer_reference": "", "delivery_address": None,
+            "due_date": due, "customer_reference": reference, "delivery_address": None,
         }  # fmt: skip
         self.rows[ORDERS].append(
-            (pk, plan.customer, last[1], cents(total), len(lines), note, due, "", address(plan.customer), key,
+            (pk, plan.customer, last[1], cents(total), len(lines), note, due, reference, as_code(reference),
+             address(plan.customer), key,
              idempotency.key_hash(plan.author, PLACE, key), idempotency.fingerprint(wanted), 1 + len(plan.steps),
              2 + len(plan.steps) + 2 * is_cancelled + plan.is_deleted, plan.author, self.at(at), self.at(last[0]),
              self.at(last[0]) if plan.is_deleted else null)

@@ -137,6 +137,7 @@ DAMAGE = [
     ("UPDATE customers_customer SET name = 'Maria Souza' WHERE id = {idle}", {Rule.SEARCH, Rule.SORTED}),
     ("UPDATE catalog_product SET sorted_name = 'zzz' WHERE id = {rice}", {Rule.SORTED}),
     ("UPDATE accounts_userword SET word = 'nobody' WHERE word = 'manager'", {Rule.SEARCH}),
+    ("UPDATE orders_order SET customer_reference = 'PO 1' WHERE id = {pending}", {Rule.SEARCH}),
 ]  # fmt: skip
 
 

@@ -103,13 +103,16 @@ def _plan_of_sqlite(sql: str, lines: list[str]) -> Plan:
 
 
 def plans(client: Client, url: str, table: str) -> list[Plan]:
-    """How the pages of `table` that `url` asks for are counted and found; rows by their ids are left out."""
+    """How the pages of `table` that `url` asks for are counted and found.
+
+    Rows by their ids are left out, and what is asked first: which ids a search means.
+    """
     with CaptureQueriesContext(connection) as queries:
         response = client.get(url)
     assert response.status_code == 200, response.content
     quoted = connection.ops.quote_name(table)
     asked = [query["sql"] for query in queries if f"FROM {quoted} WHERE" in query["sql"]]
-    return [explain(sql) for sql in asked if " LIMIT " in sql]
+    return [explain(sql) for sql in asked if " LIMIT " in sql and " DISTINCT " not in sql]
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ _ORDERS: Final[tuple[tuple[Any, ...], ...]] = (
         ("order_by_customer_created",),
     ),
     ("search=PED-000123", "PRIMARY", (), False),
+    ("search=OC 1233/2", "PRIMARY", ("PRIMARY",), False),
+    ("search=1233&status=delivered", "PRIMARY|order_by_status_created", ("PRIMARY",), False),
 )
 _PRODUCTS: Final[tuple[tuple[Any, ...], ...]] = (
     ("", "product_by_name"),
@@ -274,6 +279,41 @@ def test_words_are_found_in_the_index_of_words(reader: Client, word: str) -> Non
     ):
         for plan in plans(reader, f"{path}?search={word}", table):
             assert [step for step in plan.steps if step.index is None and "_" in step.table] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("oc 1233", "order_by_reference"),
+        ("1", "order_by_reference"),
+        ("99900", "customer_cpf_cnpj_unique"),
+        ("99.9", "customer_cpf_cnpj_unique"),
+    ],
+)
+def test_references_and_tax_ids_are_found_in_their_indexes(
+    reader: Client, text: str, index: str
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert reader.get(f"/api/v1/orders?search={text}").status_code == 200
+    asked = [query["sql"] for query in queries if " DISTINCT " in query["sql"]]
+    steps = [step for sql in asked for step in explain(sql).steps]
+    assert all(step.index for step in steps), steps
+    covered = {step.index for step in steps if step.is_covered}
+    assert index in covered or "sqlite_autoindex_customers_customer_1" in covered, steps
+
+
+@pytest.mark.parametrize("query", ["", "&page=2", "&sort=created_at"])
+def test_orders_of_a_frequent_reference_are_the_same_along_the_list(
+    reader: Client, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    url = f"/api/v1/orders?search=oc 123&limit=5{query}"
+    one_by_one = reader.get(url).json()
+    assert one_by_one["count"] == 12
+    monkeypatch.setattr(filters, "MOST_REFERENCES", 10)
+    assert reader.get(url).json() == one_by_one
+    found = {plan.counts: plan for plan in plans(reader, url, "orders_order")}
+    assert not found[False].sorts
+    assert " OR " not in found[True].sql
 
 
 @pytest.mark.parametrize("query", ["", "&page=3", "&sort=created_at"])

@@ -47,6 +47,22 @@ class TestWords:
     def test_text_is_folded_to_plain_words(self, text: str, words: list[str]) -> None:
         assert search.words(text) == words
 
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("OC 5053/2026", "50532026"),
+            ("oc-5053.2026", "50532026"),
+            ("0005053", "5053"),
+            ("PO A1-B2", "1b2"),
+            ("São João", ""),
+            ("000", ""),
+            (" / ", ""),
+            ("9" * 64, "9" * search.LONGEST_WORD),
+        ],
+    )
+    def test_a_number_of_others_counts_from_its_first_digit(self, text: str, code: str) -> None:
+        assert search.as_code(text) == code
+
     @given(st.text())
     def test_any_text_becomes_plain_ascii_words_once(self, text: str) -> None:
         words = search.words(text)

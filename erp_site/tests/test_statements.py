@@ -80,8 +80,9 @@ def rows(
     new = {
         "deleted_at": None, "event_seq": 2, "customer_id": customer.pk, "status": "pending",
         "total": Decimal("9999999999999.99"), "items_count": 1, "notes": AWKWARD, "due_date": MOMENT.date(),
-        "customer_reference": AWKWARD[:20], "delivery_address": AWKWARD, "idempotency_key": "k", "version": 1,
-        "fingerprint": "f" * 64, "created_by_id": operator.pk, "created_at": MOMENT, "updated_at": MOMENT,
+        "customer_reference": AWKWARD[:20], "reference_code": "c" * 40, "delivery_address": AWKWARD,
+        "idempotency_key": "k", "version": 1, "fingerprint": "f" * 64, "created_by_id": operator.pk,
+        "created_at": MOMENT, "updated_at": MOMENT,
     }  # fmt: skip
     return {
         Order: [

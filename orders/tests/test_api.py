@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from catalog.models import Product
 from customers.models import Customer
-from erp_site.core import clock
+from erp_site.core import clock, taxid
 from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api, level_of
 from orders.filters import OrderFilter
@@ -391,7 +391,10 @@ def test_filters_search_and_sort(
     silva, souza = make_customer("Padaria São João da Silva"), make_customer("Mercado Souza")
     today = clock.today()
     with clock.moved_to(clock.now() - timedelta(days=3)):
-        old = place((product, 1), customer_id=silva.pk, due_date=today - timedelta(days=1))
+        old = place(
+            (product, 1), customer_id=silva.pk, due_date=today - timedelta(days=1),
+            customer_reference="OC 50-53/2026",
+        )  # fmt: skip
     new = place((product, 1), customer_id=souza.pk)
     from orders.services import change_status
     from orders.states import OrderStatus
@@ -419,10 +422,36 @@ def test_filters_search_and_sort(
         ({"search": "ilva"}, []),
         ({"search": old.number}, [old.pk]),
         ({"search": str(new.pk)}, [new.pk]),
+        ({"search": "oc 5053"}, [old.pk]),
+        ({"search": "05053/2"}, [old.pk]),
+        ({"search": "oc"}, []),
+        ({"search": "5054"}, []),
         ({"search": souza.cpf_cnpj}, [new.pk]),
     ]
     assert [(query, numbers(api.get("/orders", **query))) for query, _ in wanted] == wanted
     assert numbers(api_as(viewer).get("/orders", search=souza.cpf_cnpj)) == []
+
+
+def test_orders_are_found_by_the_beginning_of_a_tax_id_by_those_who_may_see_it(
+    api_as: Callable[..., Api], operator: User, viewer: User, product: Product,
+    place: Callable[..., Order], make_customer: Callable[..., Customer],
+) -> None:  # fmt: skip
+    cpf = "52998224725"
+    order = place((product, 1), customer_id=make_customer(cpf_cnpj=cpf).pk)
+    place((product, 1))
+
+    def found(who: User) -> list[str]:
+        typed = [text[:end] for text in (cpf, taxid.formatted(cpf)) for end in range(1, 15)]
+        api = api_as(who)
+        return [text for text in typed if numbers(api.get("/orders", search=text)) == [order.pk]]
+
+    assert found(viewer) == []
+    # Fewer digits without a point are rather an order's number.
+    assert found(operator) == [
+        *(cpf[:end] for end in range(5, 11)),
+        *[cpf] * 4,
+        *(taxid.formatted(cpf)[:end] for end in range(4, 15)),
+    ]
 
 
 @pytest.mark.parametrize(

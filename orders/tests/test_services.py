@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -427,3 +429,13 @@ def test_notes_are_added_by_those_who_may(
 def test_place_order_needs_items(customer: Customer, operator: User) -> None:
     with pytest.raises(Invalid):
         place_order(actor=operator, customer_id=customer.pk, items=[], idempotency_key="k")
+
+
+def test_a_migration_makes_orders_that_were_there_before_found_by_their_reference(
+    place: Callable[..., Order], product: Product
+) -> None:
+    orders = [place((product, 1), customer_reference=text) for text in ("OC 12/26", "", "Ana")]
+    Order.objects.update(reference_code="")
+    import_module("orders.migrations.0005_reference_code").fill(apps, None)
+    codes = [Order.objects.get(pk=order.pk).reference_code for order in orders]
+    assert codes == ["1226", "", ""]
