@@ -7,9 +7,11 @@ from typing import Final
 from django.contrib.auth.decorators import login_not_required
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.templatetags.static import static
 from django.utils import translation
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from catalog.services import InsufficientStock
@@ -49,6 +51,14 @@ def errors(request: HttpRequest) -> HttpResponse:
         "docs_errors.html",
         {"statuses": by_status(), "example": json.dumps(answer, indent=2)},
     )
+
+
+@require_safe
+@login_not_required
+@cache_control(public=True, max_age=24 * 60 * 60)
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For whoever asks without a page that names it: browsers that show JSON, readers of feeds."""
+    return redirect(static("favicon.svg"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

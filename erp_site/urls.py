@@ -25,6 +25,7 @@ urlpatterns = [
     path("customers/", include("customers.urls")),
     path("export/<str:name>.<str:kind>", exporting.export, name="export"),
     path("import/", include((imports, "imports"))),
+    path("favicon.ico", home.favicon, name="favicon"),
     path("docs", home.docs, name="docs"),
     path("docs/errors", home.errors, name="docs_errors"),
     path("health", health.health, name="health"),

@@ -369,3 +369,9 @@ def test_a_session_is_named_after_browser_and_system(user_agent: str, said: str)
 
 def test_words_between_backticks_are_code_and_everything_is_escaped() -> None:
     assert page.ticks("Send `<id>` & wait") == "Send <code>&lt;id&gt;</code> &amp; wait"
+
+
+def test_an_icon_is_there_for_those_who_ask_without_a_page(client: Client) -> None:
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer["Location"]) == (302, "/static/favicon.svg")
+    assert answer["Cache-Control"] == "public, max-age=86400"
