@@ -451,9 +451,11 @@ def _allowed_transition(order: Order, to: OrderStatus) -> Transition:
     was = OrderStatus(order.status)
     transition = TRANSITIONS.get((was, to))
     if transition is None:
+        message = _("%(number)s is %(was)s and cannot become %(to)s.")
+        if was == to:
+            message = _("%(number)s is %(was)s already.")
         raise IllegalTransition(
-            _("%(number)s is %(was)s and cannot become %(to)s.")
-            % {"number": order.number, "was": was.label, "to": OrderStatus(to).label},
+            message % {"number": order.number, "was": was.label, "to": OrderStatus(to).label},
             **{
                 "from": was.value,
                 "to": OrderStatus(to).value,

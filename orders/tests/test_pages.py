@@ -15,7 +15,8 @@ from accounts.services import update_user
 from catalog.models import Product
 from customers.models import Customer
 from customers.services import update_customer
-from erp_site.core import clock
+from erp_site.core import clock, request_id
+from erp_site.core.events import EventType
 from erp_site.testing import HTMX, level_of
 from orders.models import Order, OrderNote, SavedView
 from orders.services import add_note, change_status, save_view
@@ -478,6 +479,9 @@ def test_who_was_faster_is_said_to_the_second(
     response = desk.post(f"/orders/{order.pk}/status", {"status": "confirmed"})
     assert response.status_code == 409
     assert f"{manager.name} has meanwhile set this order to “Cancelled”" in text(response)
+    new = place((product, 1))
+    response = desk.post(f"/orders/{new.pk}/status", {"status": "shipped"})
+    assert f"{new.number} is Pending and cannot become Shipped." in text(response)
 
 
 def test_a_step_that_the_person_did_not_see_is_not_overrun(
@@ -530,19 +534,20 @@ def test_a_note_that_is_too_long_is_refused_and_kept(
     assert (response.status_code, body["note"] in text(response)) == (422, True)
 
 
-def test_the_timeline_tells_the_event_log_to_those_who_may_see_it(
+def test_the_timeline_tells_the_event_log_in_words_to_those_who_may_see_it(
     desk_of: Callable[[User], Client],
     operator: User,
     manager: User,
     product: Product,
     place: Callable[..., Order],
 ) -> None:
-    order = place((product, 1))
-    seen = [
-        "stock.reserved" in text(desk_of(who).get(f"/orders/{order.pk}"))
-        for who in (operator, manager)
-    ]
-    assert seen == [False, True]
+    with request_id.working_as("made-it"):
+        order = place((product, 1))
+        change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+    pages = [text(desk_of(who).get(f"/orders/{order.pk}")) for who in (operator, manager)]
+    seen = ["reserved the stock", "gave the stock back", "made-it"]
+    assert [[words in page for words in seen] for page in pages] == [[False] * 3, [True] * 3]
+    assert [event for event in EventType if event in "".join(pages)] == []
 
 
 def test_orders_lead_to_those_before_and_after(
@@ -586,13 +591,19 @@ def test_a_note_is_added_and_an_empty_one_refused(
 def test_many_orders_move_together_and_each_result_is_told(
     desk: Client, product: Product, place: Callable[..., Order], manager: User
 ) -> None:
-    moved, stuck = place((product, 1)), place((product, 1))
+    moved, stuck, there = (place((product, 1)) for _ in range(3))
     change_status(actor=manager, order_id=stuck.pk, to=OrderStatus.CANCELLED)
-    response = desk.post(
-        "/orders/bulk", {"ids": [moved.pk, stuck.pk, 999_999], "action": "confirmed"}
-    )
-    assert [result["done"] for result in response.context["results"]] == [True, False, False]
-    assert "1 of 3" in text(response)
+    change_status(actor=manager, order_id=there.pk, to=OrderStatus.CONFIRMED)
+    ids = [moved.pk, stuck.pk, there.pk, 999_999]
+    response = desk.post("/orders/bulk", {"ids": ids, "action": "confirmed"})
+    assert [result["done"] for result in response.context["results"]] == [True, *[False] * 3]
+    assert re.findall(r"<tr><td>.*?</td><td>(.*?)</td>", text(response)) == [
+        '<span class="status status-confirmed">Confirmed</span>',
+        f'<span class="late">{stuck.number} is Cancelled and cannot become Confirmed.</span>',
+        '<span class="status status-confirmed">Confirmed</span> <span class="hint">as it was before</span>',
+        '<span class="late">There is no such order.</span>',
+    ]
+    assert "1 of 4" in text(response)
     moved.refresh_from_db()
     assert moved.status == "confirmed"
 

@@ -195,7 +195,7 @@ def order_status(request: SignedIn, order_id: int) -> HttpResponse:
 
 def _overtaken(step: OrderHistory | None) -> str:
     """Who changed the order meanwhile, in words."""
-    if step is None:
+    if step is None or step.from_status is None:  # it was placed, and not changed since
         return ""
     return _("%(who)s has meanwhile set this order to “%(status)s”. Nothing was changed.") % {
         "who": step.actor or _("The system"),
@@ -291,5 +291,6 @@ def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus, note: str) -
     try:
         services.change_status(actor=request.user, order_id=order_id, to=to, note=note)
     except DomainError as error:
-        result |= {"done": False, "message": error.message}
+        is_so = isinstance(error, services.IllegalTransition) and error.facts["from"] == to
+        result |= {"done": False, "is_so": is_so, "message": error.message}
     return result
