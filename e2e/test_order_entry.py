@@ -425,6 +425,29 @@ def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
     assert (order["total"], order["customer_reference"]) == ("50.00", "PO 1")
 
 
+def test_a_due_date_that_has_passed_is_told_at_once_and_taken(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served, complaints: Callable[..., Any],
+) -> None:  # fmt: skip
+    customer = make_customer("Late Entry")
+    make_product("LATE-DAY")
+    page = desk("operator")
+    begin(page, customer)
+    scan(page, "LATE-DAY")
+    told = page.get_by_text("This day has passed")
+    expect(told).to_be_hidden()
+    page.get_by_label("Due date").fill("2020-02-02")
+    expect(told).to_be_visible()
+    assert complaints(page) == []
+    page.reload()  # the draft comes back, and what is to be said of it
+    expect(told).to_be_visible()
+    page.get_by_label("Due date").fill("2999-02-02")
+    expect(told).to_be_hidden()
+    page.get_by_label("Due date").fill("2020-02-02")
+    page.get_by_role("button", name="Place order").click()
+    page.wait_for_url(ORDER)
+    assert [order["due_date"] for order in orders_of(served, customer)] == ["2020-02-02"]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_the_form_is_accessible(
     desk: Desk, make_product: Make, make_customer: Make, place: Make,

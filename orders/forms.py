@@ -1,6 +1,7 @@
 """Forms of the orders' pages."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,6 +12,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from erp_site.core import clock
 from erp_site.core.fields import LineField, LinesField, plain_number
 from erp_site.core.money import to_cents
 
@@ -121,6 +123,14 @@ class EntryForm(forms.Form):
         if value and not 1900 <= value.year <= 2999:
             raise forms.ValidationError(_("The year is between 1900 and 2999."))
         return value
+
+    @property
+    def is_past_due(self) -> bool:
+        """The day has passed: that is said and no more, for orders are entered late, too."""
+        with suppress(forms.ValidationError):
+            day: date | None = self.fields["due_date"].clean(self["due_date"].value())
+            return day is not None and day.year >= 1900 and day < clock.today()
+        return False
 
 
 def _pieces(text: str) -> int | None:

@@ -54,6 +54,12 @@
     show($("[data-short-note]"), short > 0);
     show($("[data-empty]"), rows.length === 0);
   }
+  // Years on the way to being typed ("0002", "0020") have passed as well.
+  function tellPastDue() {
+    const note = $("[data-past-due]");
+    const day = $("[name=due_date]").value;
+    show(note, day >= "1900" && day < note.dataset.today);
+  }
 
   // --- comboboxes (WAI-ARIA: the field keeps the focus, the list is marked)
   const listOf = (field) => document.getElementById(field.getAttribute("aria-controls"));
@@ -118,6 +124,7 @@
     if (field.matches("[data-combo]") && !fresh(field)) close(field);
     if (field.matches("#code")) $("#scan-problem").hidden = true;
     if (field.matches(QUANTITY)) update();
+    if (field.matches("[name=due_date]")) tellPastDue();
   });
 
   // --- keys
@@ -323,6 +330,7 @@
   function ready() {
     for (const field of $$("[data-combo]")) opened(field);
     update();
+    tellPastDue();
     const problems = $("#problems");
     if (problems && !problems.dataset.seen) {
       problems.dataset.seen = "yes";

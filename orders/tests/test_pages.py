@@ -534,6 +534,23 @@ def test_a_note_that_is_too_long_is_refused_and_kept(
     assert (response.status_code, body["note"] in text(response)) == (422, True)
 
 
+def test_a_due_date_that_has_passed_is_told_and_taken(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    today = clock.today()
+
+    def told(day: object) -> bool:
+        page = text(
+            desk.post("/orders/new", entry(customer, (product, 1), action="", due_date=day))
+        )
+        return not re.search(r"<p[^>]* data-past-due [^>]*hidden>", page)
+
+    days = [today - timedelta(days=1), today, "", "1026-01-01", "soon"]
+    assert [told(day) for day in days] == [True, False, False, False, False]
+    placed = desk.post("/orders/new", entry(customer, (product, 1), due_date=days[0]))
+    assert (placed.status_code, Order.objects.get().due_date) == (302, days[0])
+
+
 def test_the_timeline_tells_the_event_log_in_words_to_those_who_may_see_it(
     desk_of: Callable[[User], Client],
     operator: User,

@@ -23,6 +23,7 @@ from catalog.services import InsufficientStock
 from customers.forms import CustomerForm
 from customers.queries import find_customers, get_customer
 from customers.services import create_customer
+from erp_site.core import clock
 from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, Invalid
 from erp_site.core.htmx import is_partial
 from orders import queries, services
@@ -316,6 +317,7 @@ def _show(
         "customer_search": request.POST.get("customer_search", ""),
         "customer_options": _typed_customers(request) if customer is None else [],
         "customer_form": customer_form or _typed_customer(request),
+        "today": clock.today(),
         "is_blank": request.method != "POST" and not request.GET,
     }
     template = "orders/order_entry.html#form" if is_partial(request) else "orders/order_entry.html"
