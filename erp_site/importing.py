@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -36,7 +37,14 @@ from .exporting import in_language
 
 PROBLEMS_SHOWN: Final = 50
 JOBS_SHOWN: Final = 20
-State = ImportJob.State
+State, Outcome = ImportJob.State, ImportRow.Outcome
+#: What a row comes to as long as nothing is written.
+PLANNED: Final = {
+    Outcome.CREATED: gettext_lazy("Will be created"),
+    Outcome.UPDATED: gettext_lazy("Will be changed"),
+    Outcome.UNCHANGED: gettext_lazy("Already the same"),
+    Outcome.FAILED: gettext_lazy("With errors"),
+}
 
 
 def kinds_for(user: User) -> list[Kind]:
@@ -246,8 +254,10 @@ def import_result(request: SignedIn, job_id: int, kind: str) -> HttpResponseBase
         raise NotFound(_("There is no such file."))
     job, _kind = _own(request, job_id)
     header = [*job.header, _("Result"), _("Error")]
-    rows = _result_rows(job, only_errors=request.GET.get("only") == "errors")
-    file_name = f"import-{job.pk}.{kind}"
+    only_errors = request.GET.get("only") == "errors"
+    rows = _result_rows(job, only_errors=only_errors)
+    named = slugify(job.file_name.rpartition(".")[0]) or f"import-{job.pk}"
+    file_name = f"{named}-{slugify(_('Errors') if only_errors else _('Result'))}.{kind}"
     if kind == "xlsx":
         book = xlsx_file(header, rows, title=_("Result"))
         return FileResponse(book, as_attachment=True, filename=file_name, content_type=XLSX_TYPE)
@@ -273,13 +283,18 @@ def _result_rows(job: ImportJob, *, only_errors: bool) -> Iterator[list[Cell]]:
             row = found.get(line.number)
             if only_errors and (row is None or row.outcome != ImportRow.Outcome.FAILED):
                 continue
-            result = str(row.get_outcome_display()) if row else ""
+            result = _came_of(row, job) if row else ""
             yield [*line.cells, result, _told(row) if row else ""]
+
+
+def _came_of(row: ImportRow, job: ImportJob) -> str:
+    outcome = Outcome(row.outcome)
+    return str(PLANNED[outcome] if job.state == State.CHECKED else outcome.label)
 
 
 def _told(row: ImportRow) -> str:
     """All that is wrong with a row in one cell."""
-    return "; ".join(
+    return " ".join(
         f"{problem['column']}: {problem['message']}" if problem["column"] else problem["message"]
         for problem in row.problems
     )

@@ -79,6 +79,16 @@ def problems(job: ImportJob) -> list[tuple[int, str, str]]:
     ]
 
 
+def test_stock_is_counted_in_portuguese_too(
+    desk: Client, manager: User, make_product: Callable[..., Product]
+) -> None:
+    """Its columns were not found: their labels are others than those of the language the worker starts in."""
+    product = make_product(sku="CAF-500")
+    User.objects.filter(pk=manager.pk).update(language="pt-br")
+    job = imported(desk, "stock", b"SKU ou GTIN;Contado\nCAF-500;7\n")
+    assert (problems(job), level_of(product).on_hand) == ([], 7)
+
+
 class TestProducts:
     def test_an_excel_file_of_windows_creates_and_changes(
         self, desk: Client, make_product: Callable[..., Product]
@@ -404,6 +414,36 @@ class TestWorker:
 
 class TestPages:
     CONTENT = b"SKU;Name;Price\nA;One;1,00\n"
+
+    def test_the_result_says_what_will_be_before_it_says_what_was(self, desk: Client) -> None:
+        job = checked(desk, "products", b"SKU;Name;Price\nA;One;1,00\nB;Two;x\nC;;y\n")
+
+        def result(query: str = "") -> tuple[str, list[list[Any]]]:
+            answer = desk.get(f"/import/{job.pk}/result.csv{query}")
+            lines = read_table(b"".join(answer.streaming_content)).lines
+            return answer["Content-Disposition"], [line.cells[3:] for line in lines]
+
+        wrong = "Price: Not a number like 1.234,56."
+        assert result() == (
+            'attachment; filename="file-result.csv"',
+            [["Will be created", ""], ["With errors", wrong], ["With errors", wrong]],
+        )
+        desk.post(f"/import/{job.pk}/apply")
+        work()
+        assert result("?only=errors") == (
+            'attachment; filename="file-errors.csv"',
+            [["Not imported", wrong], ["Not imported", wrong]],
+        )
+
+    def test_an_import_that_is_discarded_does_not_say_that_it_wrote_anything(
+        self, desk: Client
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/stop")
+        job.refresh_from_db()
+        assert (job.state, counts(job), job.rows.count()) == (State.STOPPED, (0, 0, 0, 0), 0)
+        page = desk.get(f"/import/{job.pk}").content.decode()
+        assert ("Nothing was written." in page, "figures" in page) == (True, False)
 
     def test_the_pages_of_one_import_from_choice_to_result(self, desk: Client) -> None:
         send(desk, "products", self.CONTENT)
