@@ -208,7 +208,7 @@ def test_a_lost_answer_and_a_reload_are_the_same_order_when_sent_again(
     scan(page, product["sku"])
     expect(page.get_by_label("Quantity of LOST-1")).to_be_focused()
     scan(page, "3")
-    page.get_by_label("Their reference").fill("PO 7")
+    page.get_by_label("Customer reference").fill("PO 7")
 
     def lose(route: Route) -> None:
         """The server does what it is asked; nobody hears of it."""
@@ -222,7 +222,7 @@ def test_a_lost_answer_and_a_reload_are_the_same_order_when_sent_again(
     page.unroute("**/orders/new")
     page.reload()
     expect(page.get_by_label("Quantity of LOST-1")).to_have_value("3")
-    expect(page.get_by_label("Their reference")).to_have_value("PO 7")
+    expect(page.get_by_label("Customer reference")).to_have_value("PO 7")
     page.keyboard.press("Control+Enter")
     page.wait_for_url(ORDER)
     expect(page.locator(".toast-line")).to_contain_text("was already placed")
@@ -281,7 +281,7 @@ def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(
     page.locator("#code").focus()
     scan(page, one["sku"])
     expect(page.get_by_label("Quantity of STAY-1")).to_be_focused()
-    page.get_by_label("Their reference").fill("PO 9")
+    page.get_by_label("Customer reference").fill("PO 9")
     page.locator("#customer-search").fill("Bistrô da Hora")
     expect(page.get_by_text("Nothing fits “Bistrô da Hora”.")).to_be_visible()
     page.keyboard.press("Enter")
@@ -297,7 +297,7 @@ def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(
     page.get_by_label("CPF/CNPJ").fill("935.411.347-80")
     page.keyboard.press("Enter")
     expect(page.locator(".picked")).to_contain_text("Bistrô da Hora")
-    assert (lines(page), page.get_by_label("Their reference").input_value()) == (
+    assert (lines(page), page.get_by_label("Customer reference").input_value()) == (
         [("STAY-1", "1")],
         "PO 9",
     )
@@ -413,10 +413,10 @@ def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
     page.locator("#code").fill(few["gtin"])
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_label("Quantity of BUTTONS-1").fill("9")
-    page.get_by_label("Their reference").fill("PO 1")
+    page.get_by_label("Customer reference").fill("PO 1")
     page.get_by_role("button", name="Place order").click()
     expect(page.locator("#problems")).to_contain_text("BUTTONS-1: 9 requested, 5 available")
-    expect(page.get_by_label("Their reference")).to_have_value("PO 1")
+    expect(page.get_by_label("Customer reference")).to_have_value("PO 1")
     page.get_by_role("button", name="Take 5").click()
     expect(page.get_by_label("Quantity of BUTTONS-1")).to_have_value("5")
     page.get_by_role("button", name="Place order").click()

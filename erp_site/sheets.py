@@ -188,7 +188,7 @@ IMPORTS: Final = (
             Field("description", _("Description"), as_words, ("descrição",)),
             Field(
                 "low_stock_threshold", _("Low stock threshold"), as_whole,
-                ("estoque mínimo", "mínimo", "minimum stock", "minimum"),
+                ("estoque mínimo", "mínimo", "limite de estoque baixo", "minimum stock", "minimum"),
             ),
             Field("is_active", _("Active"), as_flag, ("ativo", "status")),
             Field(

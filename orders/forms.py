@@ -106,7 +106,7 @@ class EntryForm(forms.Form):
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
-    customer_reference = LineField(label=_("Their reference"), required=False, max_length=64)
+    customer_reference = LineField(label=_("Customer reference"), required=False, max_length=64)
     delivery_address = LinesField(
         label=_("Delivery address"),
         required=False,

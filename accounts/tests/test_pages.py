@@ -33,6 +33,28 @@ def signed_in(client: Client, viewer: User) -> Client:
     return client
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            ["This is not your present password.", "You must type the same password each time."],
+        ),
+        ("pt-br", ["Esta não é a sua senha atual.", "As duas senhas não são iguais."]),
+    ],
+)
+def test_what_is_wrong_with_a_new_password_is_said_in_plain_words(
+    signed_in: Client, viewer: User, language: str, said: list[str]
+) -> None:
+    User.objects.filter(pk=viewer.pk).update(language=language)
+    body = {"oldpassword": "not-my-password", "password1": "a-very-long-one"}
+    pages = [
+        signed_in.post(PASSWORD_CHANGE, {**body, "password2": again}).content.decode()
+        for again in ("a-very-long-one", "another-long-one")
+    ]
+    assert [words in page for words, page in zip(said, pages, strict=True)] == [True, True]
+
+
 class TestSignInRequired:
     def test_a_page_sends_visitors_to_the_login_and_back(self, client: Client) -> None:
         response = client.get(f"{PASSWORD_CHANGE}?a=1")

@@ -153,7 +153,8 @@ class TestForm:
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            ("price", "1.000", "no more than 2 decimal places"),
+            ("price", "1.000", "An amount has at most two decimals."),
+            ("price", "123,456,789.00", "This amount is too large."),
             ("price", "ten", "Write an amount like 10 or 10.50."),
             ("price", "0", "A price is at least 0.01."),
             ("gtin", "7891234567890", "the last a check digit"),

@@ -206,6 +206,9 @@ class TestForm:
     ) -> None:
         body = {"cpf_cnpj": customer.cpf_cnpj}
         assert desk.post("/customers/check", body).context["state"] == "taken"
+        User.objects.update(language="pt-br")
+        # To be opened, not "Em aberto", as an order is.
+        assert ">Abrir</a>" in desk.post("/customers/check", body).content.decode()
         own = f"/customers/check?customer={customer.pk}"
         assert desk.post(own, body).context["state"] == "right"
 

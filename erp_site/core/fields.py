@@ -50,7 +50,12 @@ class MoneyField(forms.DecimalField):
     """An amount in reais."""
 
     widget = NumberInput("decimal")
-    default_error_messages = {"invalid": _("Write an amount like 10 or 10.50.")}
+    default_error_messages = {
+        "invalid": _("Write an amount like 10 or 10.50."),
+        "max_digits": _("This amount is too large."),
+        "max_whole_digits": _("This amount is too large."),
+        "max_decimal_places": _("An amount has at most two decimals."),
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_digits": 10, "decimal_places": 2, **kwargs})

@@ -38,7 +38,7 @@ def desk(desk_of: Callable[[User], Client], admin: User) -> Client:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/orders/?created_from=banana", [f"Criado de: {NO_DATE}"]),
+        ("/orders/?created_from=banana", [f"Criados a partir de: {NO_DATE}"]),
         ("/orders/?due_to=31/12/2026", ["Prazo até: Informe uma data válida."]),
         ("/orders/?late=yes", ["Só os atrasados: Use true ou false."]),
         ("/products/?price_min=x", ["Preço de: Informe um número."]),
@@ -57,8 +57,8 @@ def test_a_wrong_value_is_said_with_the_label_of_its_field(
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/orders/?created_from=2026-11-02&created_to=2026-11-01", ["Criado até", "Criado de"]),
-        ("/orders/?due_from=2026-11-02&due_to=2026-11-01", ["Prazo até", "Prazo de"]),
+        ("/orders/?created_from=2026-11-02&created_to=2026-11-01", ["Criados até", "Criados a partir de"]),
+        ("/orders/?due_from=2026-11-02&due_to=2026-11-01", ["Prazo até", "Prazo a partir de"]),
         ("/products/?price_min=2&price_max=0", ["Preço até", "Preço de"]),
         ("/customers/?created_from=2026-11-02&created_to=2026-11-01", ["Cliente desde, até", "Cliente desde, de"]),
         ("/activity?created_from=2026-11-02&created_to=2026-11-01", ["Até", "De"]),
@@ -66,7 +66,7 @@ def test_a_wrong_value_is_said_with_the_label_of_its_field(
 )  # fmt: skip
 def test_a_span_the_wrong_way_round_is_said(desk: Client, path: str, expected: list[str]) -> None:
     last, first = expected
-    assert said(desk, path) == [f"{last}: O fim vem antes do começo, “{first}”."]
+    assert said(desk, path) == [f"{last}: Não pode ser menor que “{first}”."]
 
 
 @pytest.mark.parametrize(

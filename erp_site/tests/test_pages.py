@@ -291,7 +291,7 @@ class TestRefusedPage:
         client.force_login(viewer)
         response = client.post("/accounts/profile/", {"name": "X", "language": "en"})
         assert response.status_code == 403
-        assert "Este formulário está velho demais" in text_of(response)
+        assert "Este formulário expirou" in text_of(response)
 
 
 # --- the menu and what templates ask for
