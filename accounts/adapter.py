@@ -45,7 +45,7 @@ class AccountAdapter(DefaultAccountAdapter):
         **DefaultAccountAdapter.error_messages,
         "account_inactive": _("This account is not active."),
         "email_password_mismatch": _("The e-mail address or the password is wrong."),
-        "enter_current_password": _("This is not your present password."),
+        "enter_current_password": _("This is not your current password."),
         "incorrect_code": _("The code is wrong or was used before."),
         "rate_limited": _("Too many attempts; wait and try again."),
         "too_many_login_attempts": _("Too many attempts; wait and try again."),

@@ -216,7 +216,7 @@ def change_password(*, actor: User, current_password: str, new_password: str) ->
     user = User.objects.select_for_update().get(pk=actor.pk)
     if not user.check_password(current_password):
         raise WrongPassword.field(
-            "/current_password", "wrong_password", _("This is not your present password.")
+            "/current_password", "wrong_password", _("This is not your current password.")
         )
     set_password(user=user, password=new_password, pointer="/new_password")
 

@@ -38,7 +38,7 @@ def signed_in(client: Client, viewer: User) -> Client:
     [
         (
             "en",
-            ["This is not your present password.", "You must type the same password each time."],
+            ["This is not your current password.", "You must type the same password each time."],
         ),
         ("pt-br", ["Esta não é a sua senha atual.", "As duas senhas não são iguais."]),
     ],
