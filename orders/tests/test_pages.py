@@ -732,3 +732,4 @@ def test_a_viewer_sees_masked_tax_ids_and_no_buttons(
     for path in ("/orders/", f"/orders/{order.pk}"):
         page = text(client.get(path))
         assert (customer.cpf_cnpj[7:12] in page, "/orders/new" in page) == (False, False)
+    assert 'placeholder="Number, customer or reference"' in text(client.get("/orders/"))
