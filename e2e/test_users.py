@@ -176,3 +176,10 @@ def test_without_javascript_an_account_is_made_and_deactivated(
     page.get_by_role("button", name="Deactivate").click()
     page.locator("#deactivate").get_by_role("button", name="Deactivate").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Inactive")
+
+
+@pytest.mark.parametrize("path", ["/users/new", "/customers/new", "/products/new"])
+def test_a_new_record_begins_at_its_first_field(desk: Desk, path: str) -> None:
+    page = desk()
+    page.goto(path)
+    expect(page.get_by_label("Name")).to_be_focused()

@@ -95,11 +95,13 @@
     show({ level: "warning", message: words.noPasskey });
   });
 
-  // --- focus: the first mistake of a form that came back, or the first field where a form is all there is.
-  // Not on a touch screen: its keyboard would cover half of the page unasked.
-  const mistake = $("[aria-invalid=true]");
-  if (mistake) mistake.focus();
-  else if (matchMedia("(hover: hover)").matches) {
-    $$(".entrance form .form-control").find((input) => !input.value)?.focus();
-  }
+  // --- focus: the first mistake of a form that came back, or the first empty field where a new one is all there is.
+  // Not on a touch screen: its keyboard would cover half of the page unasked. After what was typed is back (typed.js).
+  addEventListener("DOMContentLoaded", () => {
+    const mistake = $("[aria-invalid=true]");
+    if (mistake) mistake.focus();
+    else if (matchMedia("(hover: hover)").matches) {
+      $$(".entrance form .form-control, form[data-new] .form-control").find((input) => !input.value)?.focus();
+    }
+  });
 })();

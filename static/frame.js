@@ -125,21 +125,25 @@
   const signedOut = $("#signed-out");
   document.addEventListener("session-ended", () => signedOut.open || signedOut.showModal());
 
-  async function comeBack() {
-    if (!signedOut.open || document.visibilityState !== "visible") return;
+  async function comeBack(message, level) {
     const me = await fetch(signedOut.dataset.me, { headers: { Accept: "application/json" } });
-    if (!me.ok) return;
+    if (!me.ok) return signedOut.open || signedOut.showModal();
     // Somebody else signed in: nothing of this page is theirs.
     if (String((await me.json()).id) !== document.body.dataset.user) return location.reload();
     const { csrf_token: token } = await (await fetch(signedOut.dataset.token)).json();
     document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
     $$("input[name=csrfmiddlewaretoken]").forEach((input) => (input.value = token));
     signedOut.close();
-    document.dispatchEvent(new CustomEvent("toast", { detail: { message: signedOut.dataset.back } }));
+    document.dispatchEvent(new CustomEvent("toast", { detail: { message, level } }));
   }
-  const tryToComeBack = () => comeBack().catch(() => {}); // no network: the next return to the tab tries again
+  function tryToComeBack() {
+    if (!signedOut.open || document.visibilityState !== "visible") return;
+    comeBack(signedOut.dataset.back).catch(() => {}); // no network: the next return to the tab tries again
+  }
   addEventListener("focus", tryToComeBack);
   document.addEventListener("visibilitychange", tryToComeBack);
+  // Signed in again in another tab, before this page noticed the end: its token is of the session before.
+  document.addEventListener("token-rotated", () => comeBack(signedOut.dataset.again, "warning").catch(() => {}));
 
   // --- no network
   const offline = $("#offline");

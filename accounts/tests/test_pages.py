@@ -232,6 +232,13 @@ class TestCsrfFailure:
         response = client.post(LOGIN, {}, headers=HTMX)
         assert (response.status_code, response["HX-Refresh"]) == (403, "true")
 
+    def test_htmx_is_told_to_fetch_a_token_where_something_may_be_typed(self, viewer: User) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(viewer, backend="accounts.backends.RoleBackend")
+        response = client.post("/orders/views", {"name": "Mine"}, headers=HTMX)
+        assert (response.status_code, response.headers.get("HX-Refresh")) == (403, None)
+        assert response["HX-Trigger"] == "token-rotated"
+
     def test_the_api_answers_a_problem(self, rf: RequestFactory) -> None:
         response = csrf_failure(rf.post("/api/v1/anything"))
         assert response["Content-Type"] == "application/problem+json"

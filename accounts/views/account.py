@@ -134,10 +134,14 @@ class LoginRequiredMiddleware(DjangoLoginRequiredMiddleware):
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403: a problem document from the API, a fresh page (and so a fresh token) for htmx, Django's page otherwise."""
+    """403: a problem document from the API; htmx's page fetches a fresh token (static/frame.js), or, nobody being
+    signed in, is loaded again; Django's page otherwise."""
     if request.path.startswith(API_PREFIX):
         return problem(403, _("The CSRF token is missing or wrong."), code="csrf_failed")
     if request.headers.get("HX-Request"):
+        if request.user.is_authenticated:
+            # Signed in again since the page was made. Loaded anew, it would lose what is typed there.
+            return HttpResponse(status=403, headers={"HX-Trigger": "token-rotated"})
         response = HttpResponseClientRefresh()
         response.status_code = 403
         return response
