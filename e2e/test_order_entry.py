@@ -250,6 +250,101 @@ def test_an_order_that_was_left_is_offered_again_and_one_that_was_placed_is_not(
     expect(page.locator("#draft")).to_be_hidden()
 
 
+def test_an_order_begun_without_a_line_is_offered_again(desk: Desk, make_customer: Make) -> None:
+    page = desk("operator")
+    page.goto("/orders/new")
+    page.get_by_label("Their reference").fill("PO 77")
+    page.get_by_label("Notes").fill("Ring twice")
+    page.goto("/orders/")
+    page.goto("/orders/new")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Their reference")).to_have_value("PO 77")
+    expect(page.get_by_label("Notes")).to_have_value("Ring twice")
+    begin(page, make_customer("Nothing Else"))
+    page.goto("/orders/new")
+    expect(page.locator("#draft")).to_contain_text("Nothing Else")
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.locator("#draft")).not_to_contain_text("Nothing Else")
+
+
+def test_a_new_customer_half_typed_is_there_after_a_reload(desk: Desk) -> None:
+    page = desk("manager")
+    page.goto("/orders/new")
+    page.get_by_text("New customer").click()
+    page.get_by_label("Name", exact=True).fill("Half A Name")
+    page.reload()
+    expect(page.get_by_label("Name", exact=True)).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Half A Name")
+
+
+def test_a_removed_line_stays_removed_after_a_reload(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer = make_customer("Removed Lines")
+    one, two = make_product("GONE-1"), make_product("GONE-2")
+    past = place(customer, (one, 1), (two, 2))
+    page = desk("operator")
+    begin(page, customer)
+    scan(page, one["sku"])
+    page.get_by_role("button", name="Remove GONE-1").click()
+    page.reload()
+    expect(page.locator(".picked")).to_contain_text("Removed Lines")
+    expect(page.locator("#lines > .line")).to_have_count(0)
+    page.goto(f"/orders/new?repeat={past['id']}")
+    page.get_by_role("button", name="Remove GONE-1").click()
+    page.reload()
+    expect(page.locator("#lines > .line")).to_have_count(1)
+    assert lines(page) == [("GONE-2", "2")]
+
+
+def test_an_order_repeated_from_the_past_leaves_the_one_that_was_begun(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    one, two = make_product("BEGUN-1"), make_product("BEGUN-2")
+    past = place(make_customer("Of The Past"), (two, 2))
+    page = desk("operator")
+    begin(page, make_customer("Of Today"))
+    scan(page, one["sku"])
+    expect(page.get_by_label("Quantity of BEGUN-1")).to_be_focused()
+    page.goto(f"/orders/{past['id']}")
+    page.get_by_role("link", name="Duplicate").click()
+    page.get_by_label("Quantity of BEGUN-2").fill("5")
+    page.get_by_label("Their reference").focus()
+    expect(page.locator("#draft")).to_contain_text("Of Today")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Quantity of BEGUN-1")).to_have_value("1")
+    expect(page.locator("#draft")).to_contain_text("Of The Past")
+    page.get_by_role("button", name="Place order").click()
+    page.wait_for_url(ORDER)
+    page.goto("/orders/new")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Quantity of BEGUN-2")).to_have_value("5")
+    expect(page.locator("#draft")).to_be_hidden()
+
+
+def test_codes_scanned_without_a_network_wait_and_are_added_later(
+    desk: Desk, make_product: Make, make_customer: Make, watch: Watch
+) -> None:
+    watch.expect("ERR_INTERNET_DISCONNECTED|Failed to fetch")
+    one, two = make_product("WAIT-1"), make_product("WAIT-2")
+    page = desk("operator")
+    begin(page, make_customer("Without A Network"))
+    page.context.set_offline(True)
+    for product in (one, two, one):
+        scan(page, product["gtin"])
+    expect(page.locator(".toast-line", has_text="waits under")).to_be_visible()
+    waiting = page.get_by_label("One product a line")
+    expect(waiting).to_be_visible()
+    expect(waiting).to_have_value("\n".join(each["gtin"] for each in (one, two, one)))
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Place order").click()
+    expect(page.locator("#problems")).to_contain_text("The pasted lines are not in the order yet")
+    page.get_by_role("button", name="Add the lines").click()
+    expect(page.get_by_label("Quantity of WAIT-1")).to_have_value("2")
+    assert lines(page) == [("WAIT-1", "2"), ("WAIT-2", "1")]
+    expect(waiting).to_have_value("")
+
+
 def test_lines_are_pasted_where_codes_are_typed_and_what_is_unknown_stays(
     desk: Desk, make_product: Make, make_customer: Make
 ) -> None:

@@ -115,8 +115,18 @@
     close(field);
   }
 
+  // Without an answer a code waits among the pasted lines, from where all of them are added at once.
+  function wait(text) {
+    const field = $("#pasted");
+    field.value = [field.value.trim(), text].filter(Boolean).join("\n");
+    field.closest("details").open = true;
+    keepDraft();
+  }
   document.addEventListener("htmx:finally:request", (event) => {
-    if (event.detail.ctx.sourceElement.matches?.("[data-add]")) awaited = Math.max(0, awaited - 1);
+    const { sourceElement, request, response } = event.detail.ctx;
+    if (!sourceElement.matches?.("[data-add]")) return;
+    awaited = Math.max(0, awaited - 1);
+    if (response?.status !== 200 && response?.status !== 422) wait(request.body.get("code"));
   });
 
   document.addEventListener("input", (event) => {
@@ -274,40 +284,71 @@
     $$(".new-customer input").find((input) => !input.value)?.focus();
   }, true);
 
-  // --- the draft: in this tab, for this person, until the order is placed
-  const DRAFT = `order-draft-${document.body.dataset.user}`;
+  // --- drafts: in this tab, for this person, each until its order is placed. A form goes by its key, so that an order
+  // begun beside another, or from one of the past, leaves the other as it is.
+  const DRAFTS = `order-drafts-${document.body.dataset.user}`; // [[key, customer's name, fields], ...], oldest first
+  const MOST_DRAFTS = 5;
+  let own = ""; // the key that this page keeps its draft under
+  let blank = ""; // the fields as the server gave them
   let placed = false;
-  const fields = () => new URLSearchParams(new FormData(form()));
-  const draft = () => {
-    try {
-      return sessionStorage.getItem(DRAFT);
-    } catch {
-      return null; // storage may be forbidden
-    }
+  const fields = () => {
+    const typed = new URLSearchParams(new FormData(form()));
+    typed.delete("csrfmiddlewaretoken");
+    return typed;
   };
+  const keyOf = (kept) => kept.get("idempotency_key");
+  const NO_BEGINNING = ["idempotency_key", "customer_search", "code"]; // words looked up are no order yet
+  const isBegun = (kept) => [...new URLSearchParams(kept)].some(([name, value]) => value && !NO_BEGINNING.includes(name));
+  function drafts() {
+    try {
+      return JSON.parse(sessionStorage.getItem(DRAFTS)) ?? [];
+    } catch {
+      return []; // storage may be forbidden
+    }
+  }
+  function storeDrafts(all) {
+    try {
+      sessionStorage.setItem(DRAFTS, JSON.stringify(all.slice(-MOST_DRAFTS)));
+    } catch {}
+  }
+  const draftsBeside = (...keys) => drafts().filter(([key, , kept]) => !keys.includes(key) && isBegun(kept));
+  function settle(key) {
+    own = key;
+    // A reload finds its own draft by it. htmx, as it starts, writes over a state that is not marked as its own.
+    history.replaceState({ ...history.state, htmx: true, order: key }, "");
+  }
   function keepDraft() {
     if (!form() || placed) return;
     const kept = fields();
-    kept.delete("csrfmiddlewaretoken");
-    try {
-      if (kept.has("product")) sessionStorage.setItem(DRAFT, kept);
-    } catch {}
+    const key = keyOf(kept);
+    // One without anything is kept too, if there was something: else what was removed would be back after a reload.
+    if (String(kept) === blank && !drafts().some(([other]) => other === own)) return;
+    storeDrafts([...draftsBeside(own, key), [key, $(".picked .strong")?.textContent ?? "", String(kept)]]);
+    settle(key);
   }
-  function dropDraft() {
-    try {
-      sessionStorage.removeItem(DRAFT);
-    } catch {}
-    $("#draft").hidden = true;
+  function dropDraft(key) {
+    storeDrafts(drafts().filter(([other]) => other !== key));
+    offerDraft();
   }
-  async function restoreDraft() {
-    const kept = new URLSearchParams(draft());
-    kept.set("csrfmiddlewaretoken", fields().get("csrfmiddlewaretoken"));
+  function offerDraft() {
+    const [key, customer] = draftsBeside(own).at(-1) ?? [];
+    const note = $("#draft");
+    note.hidden = !key;
+    note.dataset.order = key ?? "";
+    $("[data-draft-of]").textContent = customer ?? "";
+  }
+  async function restoreDraft(wanted) {
+    const [, , text] = drafts().find(([key]) => key === wanted) ?? [];
+    if (!text) return;
+    keepDraft();
+    const kept = new URLSearchParams(text);
+    kept.set("csrfmiddlewaretoken", $("input[name=csrfmiddlewaretoken]", form()).value);
     const headers = { "HX-Request": "true", "HX-Request-Type": "partial" };
-    const answer = await fetch(form().getAttribute("action"), { method: "POST", headers, body: kept });
-    if (!answer.ok) return;
+    const answer = await fetch(form().getAttribute("action"), { method: "POST", headers, body: kept }).catch(() => null);
+    if (!answer?.ok) return; // it stays on offer
     form().outerHTML = await answer.text();
     htmx.process(form());
-    $("#draft").hidden = true;
+    settle(wanted);
     ready();
   }
   document.addEventListener("change", keepDraft);
@@ -316,12 +357,13 @@
     const { sourceElement, response } = event.detail.ctx;
     if (!sourceElement.matches?.("[data-place]") || !response?.headers.has("HX-Redirect")) return;
     placed = true;
-    dropDraft();
+    dropDraft(own);
   });
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-draft-restore]")) restoreDraft();
+    const { order } = $("#draft").dataset;
+    if (event.target.closest("[data-draft-restore]")) restoreDraft(order).then(offerDraft);
     if (event.target.closest("[data-draft-drop]")) {
-      dropDraft();
+      dropDraft(order);
       ready();
     }
   });
@@ -367,9 +409,12 @@
       const field = document.activeElement;
       if (field.matches("[data-combo]") && field.value && !fresh(field)) field.dispatchEvent(new Event("input", { bubbles: true }));
     });
-    if (event.persisted || !form().matches("[data-blank]") || !draft()) return;
+    if (event.persisted) return;
     const [{ type }] = performance.getEntriesByType("navigation");
-    if (type === "navigate") $("#draft").hidden = false;
-    else restoreDraft();
+    const left = type === "navigate" ? null : history.state?.order; // begun anew, or back
+    own = keyOf(fields());
+    blank = String(fields());
+    if (!drafts().some(([key]) => key === left)) settle(own); // now: as the page goes it would be too late
+    restoreDraft(left).then(offerDraft);
   });
 })();

@@ -297,6 +297,19 @@ def test_without_javascript_lines_are_added_pasted_and_removed_by_buttons(
     assert [line.sku for line in removed.context["lines"]] == ["ACU-2"]
 
 
+def test_an_order_is_not_placed_without_what_was_pasted_for_it(
+    desk: Client, product: Product, customer: Customer
+) -> None:
+    response = desk.post("/orders/new", entry(customer, (product, 1), pasted="NOPE;1"))
+    assert (response.status_code, Order.objects.count()) == (422, 0)
+    assert response.context["problems"] == [
+        "The pasted lines are not in the order yet: add them, or empty their field."
+    ]
+    assert response.context["pasted"] == "NOPE;1"
+    added = desk.post("/orders/new", entry(customer, action="new_customer", pasted="NOPE;1"))
+    assert added.context["pasted"] == "NOPE;1"
+
+
 def test_pasted_lines_may_have_a_blank_before_the_quantity(
     desk: Client, make_product: Callable[..., Product], customer: Customer
 ) -> None:

@@ -83,8 +83,8 @@ def order_new(request: SignedIn) -> HttpResponse:
 
 def _changed(
     request: SignedIn, lines: list[EntryLine], action: str, argument: str
-) -> tuple[list[EntryLine], Sequence[str], str]:
-    """The lines after a button that changes them, what went wrong, and pasted text that stands for none of them."""
+) -> tuple[list[EntryLine], Sequence[str], str | None]:
+    """The lines after a button that changes them, what went wrong, and what is left of pasted text."""
     if action == "paste":
         return _paste(lines, request.POST.get("pasted", ""))
     problems: list[str] = []
@@ -98,7 +98,7 @@ def _changed(
         lines = [line for line in lines if str(line.product_id) != argument]
     elif action == "take":
         lines = _take_available(lines, argument)
-    return lines, problems, request.POST.get("pasted", "")
+    return lines, problems, None
 
 
 def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
@@ -250,6 +250,10 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
     problems = []
     if not lines:
         problems.append(_("Add at least one product."))
+    if request.POST.get("pasted", "").strip():
+        problems.append(
+            _("The pasted lines are not in the order yet: add them, or empty their field.")
+        )
     problems += [f"{line.sku}: {line.error}" for line in lines if line.error][:MOST_PROBLEMS]
     if not form.is_valid() or problems:
         return _show(request, form, lines, problems, status=422)
@@ -298,7 +302,7 @@ def _show(
     form: EntryForm,
     lines: Sequence[EntryLine],
     problems: Sequence[str] = (),
-    pasted: str = "",
+    pasted: str | None = None,
     *,
     customer_form: CustomerForm | None = None,
     status: int | None = None,
@@ -310,7 +314,7 @@ def _show(
         "customer": customer,
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
         "problems": problems,
-        "pasted": pasted,
+        "pasted": request.POST.get("pasted", "") if pasted is None else pasted,
         "total": sum((line.subtotal for line in lines), Decimal(0)),
         "pieces": sum(line.pieces or 0 for line in lines),
         "shortages": sum(1 for line in lines if line.is_short),
@@ -318,7 +322,9 @@ def _show(
         "customer_options": _typed_customers(request) if customer is None else [],
         "customer_form": customer_form or _typed_customer(request),
         "today": clock.today(),
-        "is_blank": request.method != "POST" and not request.GET,
+        "adds_customer": any(
+            request.POST.get(f"{NEW_CUSTOMER}-{name}") for name in CustomerForm.base_fields
+        ),
     }
     template = "orders/order_entry.html#form" if is_partial(request) else "orders/order_entry.html"
     return render(request, template, context, status=status or (422 if problems else 200))
