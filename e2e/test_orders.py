@@ -368,6 +368,27 @@ def test_a_view_is_saved_under_a_name_shared_and_forgotten(
     expect(page.get_by_role("link", name="Often looked at")).to_have_count(0)
 
 
+def test_a_view_of_a_name_that_is_taken_is_asked_about_with_the_name_as_typed(desk: Desk) -> None:
+    page = desk("operator")
+    for query in ("status=pending", "status=confirmed"):
+        page.goto(f"/orders/?{query}")
+        page.get_by_role("button", name="Save view").first.click()
+        page.get_by_label("Name", exact=True).fill("Twice")
+        page.keyboard.press("Enter")
+        if query == "status=pending":
+            expect(page.locator(".tab[aria-current]", has_text="Twice")).to_be_visible()
+    expect(page.locator("#save-view .errorlist")).to_contain_text("You have a view of this name")
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Twice")
+    page.get_by_role("button", name="Replace “Twice”").click()
+    expect(page.locator(".tab[aria-current]", has_text="Twice")).to_be_visible()
+    expect(page.get_by_role("link", name="Twice")).to_have_attribute(
+        "href", "/orders/?status=confirmed"
+    )
+    page.get_by_role("button", name="Forget the view Twice").click()
+    expect(page.get_by_role("link", name="Twice")).to_have_count(0)
+
+
 def test_selected_orders_move_together_and_the_refused_one_says_why(
     desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
 ) -> None:

@@ -17,6 +17,7 @@ from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import (
     Conflict,
     Denied,
+    Duplicate,
     IdempotencyKeyReused,
     Invalid,
     NotFound,
@@ -543,11 +544,23 @@ def add_note(
 
 
 @retrying_atomic
-def save_view(*, actor: "User", name: str, query: str, is_shared: bool = False) -> SavedView:
-    """Keep the filters of a list under a name; one's own view of that name is replaced."""
-    view, _created = SavedView.objects.update_or_create(
+def save_view(
+    *, actor: "User", name: str, query: str, is_shared: bool = False, replace: bool = False
+) -> SavedView:
+    """Keep the filters of a list under a name.
+
+    Raises:
+        Duplicate: one's own view of that name has other filters, and `replace` does not say that it may go.
+    """
+    view, created = SavedView.objects.select_for_update().get_or_create(
         owner=actor, name=name.strip(), defaults={"query": query, "is_shared": is_shared}
     )
+    if created:
+        return view
+    if view.query != query and not replace:
+        raise Duplicate(_("You have a view of this name, with other filters."), field="name")
+    view.query, view.is_shared = query, is_shared
+    view.save(update_fields=["query", "is_shared"])
     return view
 
 

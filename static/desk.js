@@ -180,15 +180,15 @@
   }
 
   // What had the focus may be swapped away. Then the hands go on where they were: at the sorted column, at the top of
-  // the next page, at the heading of the order that has moved on.
+  // the next page, at the mistake in a form, at the heading of the order that has moved on.
   let was = null; // the element that had the focus
   document.addEventListener("htmx:before:swap", () => (was = document.activeElement));
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     ready();
     const region = ctx.target?.id && document.getElementById(ctx.target.id);
     if (!region || was?.isConnected || document.activeElement !== document.body) return;
-    const place = (was.closest("th") && $("th[aria-sort] a", region)) || $("h1", region) || region;
-    if (!place.matches("a")) place.tabIndex = -1;
+    const place = $("[aria-invalid=true]", region) || (was.closest("th") && $("th[aria-sort] a", region)) || $("h1", region) || region;
+    if (!place.matches("a, .form-control, .form-select")) place.tabIndex = -1;
     place.focus({ preventScroll: true });
     if (was.closest(".pager")) scrollTo(0, 0);
   });

@@ -679,8 +679,31 @@ def test_a_view_without_a_name_is_refused_in_place(desk: Client) -> None:
     body = {"name": " ", "query": "late=true"}
     refused = desk.post("/orders/views", body, headers=HTMX)
     assert (refused.status_code, 'value="late=true"' in text(refused)) == (422, True)
-    assert desk.post("/orders/views", body)["Location"] == "/orders/?late=true"
+    page = desk.post("/orders/views", body)
+    assert (page.status_code, 'value="late=true"' in text(page)) == (422, True)
     assert SavedView.objects.count() == 0
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_a_view_of_the_same_name_goes_only_when_that_is_said(
+    desk: Client, headers: dict[str, str]
+) -> None:
+    desk.post("/orders/views", {"name": "Mine", "query": "late=true"})
+    body = {"name": "Mine", "query": "status=pending"}
+    refused = desk.post("/orders/views", body, headers=headers)
+    assert (refused.status_code, SavedView.objects.get().query) == (422, "late=true")
+    assert "You have a view of this name, with other filters." in text(refused)
+    assert ('value="Mine"' in text(refused), 'name="replace"' in text(refused)) == (True, True)
+    other = desk.post("/orders/views", body | {"name": "Yours", "replace": "Mine"}, headers=headers)
+    assert (other.status_code < 400, SavedView.objects.count()) == (True, 2)
+    desk.post("/orders/views", body | {"replace": "Mine"}, headers=headers)
+    assert SavedView.objects.get(name="Mine").query == "status=pending"
+
+
+def test_a_view_saved_again_with_the_same_filters_may_be_shared(desk: Client) -> None:
+    for shared in ({}, {"is_shared": "on"}):
+        response = desk.post("/orders/views", {"name": "Mine", "query": "late=true", **shared})
+        assert (response.status_code, SavedView.objects.get().is_shared) == (302, bool(shared))
 
 
 def test_views_are_saved_shared_and_forgotten(

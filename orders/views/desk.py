@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from erp_site.core.errors import Denied, DomainError, NotFound, StaleVersion
+from erp_site.core.errors import Denied, DomainError, Duplicate, NotFound, StaleVersion
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
 from orders import queries, services
@@ -101,19 +101,25 @@ def filters_query(data: QueryDict) -> str:
 @require_POST
 @require(Permission.VIEW_ORDERS)
 def view_save(request: SignedIn) -> HttpResponse:
-    """Keep the present filters under a name."""
+    """Keep the present filters under a name; a view of that name goes only for the button that says so."""
     form = SavedViewForm(request.POST)
-    if not form.is_valid():
-        if is_partial(request):
-            context = {"view_form": form}
-            return render(request, "orders/order_list.html#save_view", context, status=422)
-        for errors in form.errors.values():
-            messages.warning(request, " ".join(str(error) for error in errors))
-        return redirect(f"{reverse('orders:list')}?{form['query'].value() or ''}")
-    view = services.save_view(actor=request.user, **form.cleaned_data)
-    messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
-    url = f"{reverse('orders:list')}?{view.query}"
-    return HttpResponseClientRedirect(url) if is_partial(request) else redirect(url)
+    context: dict[str, Any] = {"view_form": form}
+    if form.is_valid():
+        name = form.cleaned_data["name"]
+        replace = request.POST.get("replace") == name
+        try:
+            view = services.save_view(actor=request.user, replace=replace, **form.cleaned_data)
+        except Duplicate as refusal:
+            form.add_error("name", refusal.message)
+            context["taken"] = name
+        else:
+            messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
+            url = f"{reverse('orders:list')}?{view.query}"
+            return HttpResponseClientRedirect(url) if is_partial(request) else redirect(url)
+    template = (
+        "orders/order_list.html#save_view" if is_partial(request) else "orders/view_form.html"
+    )
+    return render(request, template, context, status=422)
 
 
 @require_POST
