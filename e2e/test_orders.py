@@ -534,6 +534,25 @@ def test_without_javascript_an_order_is_moved_noted_and_cancelled(
     expect(status(page)).to_have_text("Cancelled")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_without_javascript_what_is_done_with_ticked_orders_opens_below_them(
+    no_script: Page, desk: Desk, make_product: Make, make_customer: Make, place: Make, width: int
+) -> None:
+    order = place(make_customer(f"Ticked {width}"), (make_product(f"TICK-{width}"), 1))
+    page = desk("operator", no_script)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"/orders/?search=ticked+{width}")
+    bar = page.get_by_role("toolbar", name="With the selected orders")
+    expect(bar).to_be_hidden()
+    page.get_by_label(f"Select {order['number']}").check()
+    expect(bar).to_contain_text("With the selected orders")
+    box = bar.bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    bar.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("row", name=order["number"])).to_contain_text("Confirmed")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_the_list_and_of_an_order_is_accessible(
     desk: Desk, make_product: Make, make_customer: Make, place: Make,
