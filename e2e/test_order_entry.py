@@ -499,14 +499,16 @@ def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
 ) -> None:  # fmt: skip
     page = no_script
     customer = make_customer("Plain Forms")
-    few = make_product("BUTTONS-1", on_hand=5)
+    make_product("BUTTONS-1", on_hand=5)
+    make_product("BUTTONS-2")
     sign_in(page, staff["operator"])
     page.goto("/orders/new")
     page.get_by_role("combobox", name="Customer").fill("plain forms")
     page.get_by_role("button", name="Find").click()
     expect(page.locator(".picked")).to_contain_text("Plain Forms")
-    page.locator("#code").fill(few["gtin"])
+    page.locator("#code").fill("product buttons")
     page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("group", name="Which one?").get_by_role("button", name="BUTTONS-1").click()
     page.get_by_label("Quantity of BUTTONS-1").fill("9")
     page.get_by_label("Customer reference").fill("PO 1")
     page.get_by_role("button", name="Place order").click()

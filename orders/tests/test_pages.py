@@ -297,6 +297,34 @@ def test_without_javascript_lines_are_added_pasted_and_removed_by_buttons(
     assert [line.sku for line in removed.context["lines"]] == ["ACU-2"]
 
 
+def test_without_javascript_words_of_a_name_add_the_one_product_or_a_choice(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    for sku, name in (("CAF-1", "Café em grãos"), ("CAF-2", "Café moído"), ("ACU-1", "Açúcar")):
+        make_product(sku, name=name)
+
+    def add(**typed: str) -> Any:
+        return desk.post("/orders/new", entry(customer, **{"action": "add", "code": "", **typed}))
+
+    def found(response: Any) -> tuple[list[str], list[str], list[str], str]:
+        shown = response.context
+        return (
+            [line.sku for line in shown["lines"]],
+            [option["sku"] for option in shown["product_choices"]],
+            list(shown["problems"]),
+            shown["code"],
+        )
+
+    assert found(add(code="açúcar")) == (["ACU-1"], [], [], "")
+    several = add(code="cafe")
+    assert found(several) == ([], ["CAF-1", "CAF-2"], [], "cafe")
+    assert 'name="action" value="add:CAF-2"' in text(several)
+    assert found(add(action="add:CAF-2", code="cafe")) == (["CAF-2"], [], [], "")
+    nothing = add(code="chá")
+    assert found(nothing) == ([], [], ["No product has the code “chá”."], "chá")
+    assert 'value="chá"' in text(nothing)
+
+
 def test_an_order_is_not_placed_without_what_was_pasted_for_it(
     desk: Client, product: Product, customer: Customer
 ) -> None:

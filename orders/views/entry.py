@@ -32,6 +32,8 @@ from orders.models import Order
 
 #: What the names of a new customer's fields begin with, among those of the order.
 NEW_CUSTOMER: Final = "new"
+#: Products and customers to choose from, where words fit several.
+MOST_OPTIONS: Final = 8
 #: Of a long paste with the wrong column, the first few lines say it all.
 MOST_PROBLEMS: Final = 10
 
@@ -41,7 +43,8 @@ MOST_PROBLEMS: Final = 10
 def product_options(request: SignedIn) -> HttpResponse:
     """The products that fit what is typed: by SKU, GTIN or words, each with price and what is available."""
     text = request.GET.get("code", "").strip()
-    found = [as_record(product) for product in find_products(text, limit=8)] if text else []
+    products = find_products(text, limit=MOST_OPTIONS) if text else []
+    found = [as_record(product) for product in products]
     return render(
         request, "orders/order_entry.html#product_options", {"options": found, "typed": text}
     )
@@ -52,7 +55,7 @@ def product_options(request: SignedIn) -> HttpResponse:
 def customer_options(request: SignedIn) -> HttpResponse:
     """The customers that fit what is typed: by words of the name, CPF/CNPJ or e-mail."""
     text = request.GET.get("customer_search", "").strip()
-    found = find_customers(request.user, text, limit=8) if text else []
+    found = find_customers(request.user, text, limit=MOST_OPTIONS) if text else []
     return render(
         request, "orders/order_entry.html#customer_options", {"options": found, "typed": text}
     )
@@ -72,6 +75,8 @@ def order_new(request: SignedIn) -> HttpResponse:
     if action == "place":
         return _place(request, EntryForm(request.POST), lines)
     form = EntryForm(initial=request.POST.dict())
+    if action == "add":
+        return _show_added(request, form, lines, argument or request.POST.get("code", "").strip())
     if action == "new_customer":
         return _new_customer(request, form, lines)
     if action == "customer":
@@ -87,18 +92,13 @@ def _changed(
     """The lines after a button that changes them, what went wrong, and what is left of pasted text."""
     if action == "paste":
         return _paste(lines, request.POST.get("pasted", ""))
-    problems: list[str] = []
-    if action == "add" and (code := request.POST.get("code", "").strip()):
-        problems = [
-            _no_product(wanted.code) for wanted in _add(lines, [PastedLine(code, code, "1")])
-        ]
-    elif action == "repeat" and argument.isascii() and argument.isdigit():
+    if action == "repeat" and argument.isascii() and argument.isdigit():
         _add_again(lines, queries.get_order(int(argument)))
     elif action == "remove":
         lines = [line for line in lines if str(line.product_id) != argument]
     elif action == "take":
         lines = _take_available(lines, argument)
-    return lines, problems, None
+    return lines, (), None
 
 
 def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
@@ -226,19 +226,37 @@ def _new_customer(request: SignedIn, form: EntryForm, lines: list[EntryLine]) ->
     return _show(request, form, lines, customer_form=typed, status=status)
 
 
+def _products_of(text: str) -> Sequence[Product]:
+    """The one product of a code, or those that words fit."""
+    product = find_by_codes([text]).get(text.upper()) if text else None
+    if product is not None:
+        return [product]
+    return find_products(text, limit=MOST_OPTIONS) if text else []
+
+
+def _show_added(
+    request: SignedIn, form: EntryForm, lines: list[EntryLine], code: str
+) -> HttpResponse:
+    """The form with one product more, or with a choice between those that the words fit."""
+    found = _products_of(code)
+    if len(found) == 1:
+        _add(lines, [PastedLine(code, found[0].sku)])
+        return _show(request, form, lines, code="")
+    problems = [_no_product(code)] if code and not found else []
+    return _show(request, form, lines, problems, product_choices=found)
+
+
 def _answer_line(request: SignedIn) -> HttpResponse:
     """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line."""
     code = request.POST.get("code", "").strip()
-    product = find_by_codes([code]).get(code.upper())
-    if product is None:
-        found = find_products(code, limit=2) if code else []
-        product = found[0] if len(found) == 1 else None
-    if product is None:
+    found = _products_of(code)
+    if len(found) != 1:
         context = {
             "message": _no_product(code) if code else _("Type or scan a code."),
             "code": code,
         }
         return render(request, "orders/order_entry.html#scan_problem", context, status=422)
+    [product] = found
     line = EntryLine(product.pk, "1")
     describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
@@ -304,6 +322,8 @@ def _show(
     problems: Sequence[str] = (),
     pasted: str | None = None,
     *,
+    code: str | None = None,
+    product_choices: Sequence[Product] = (),
     customer_form: CustomerForm | None = None,
     status: int | None = None,
 ) -> HttpResponse:
@@ -315,6 +335,8 @@ def _show(
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
         "problems": problems,
         "pasted": request.POST.get("pasted", "") if pasted is None else pasted,
+        "code": request.POST.get("code", "") if code is None else code,
+        "product_choices": [as_record(product) for product in product_choices],
         "total": sum((line.subtotal for line in lines), Decimal(0)),
         "pieces": sum(line.pieces or 0 for line in lines),
         "shortages": sum(1 for line in lines if line.is_short),
