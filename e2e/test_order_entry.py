@@ -499,7 +499,7 @@ def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
 ) -> None:  # fmt: skip
     page = no_script
     customer = make_customer("Plain Forms")
-    make_product("BUTTONS-1", on_hand=5)
+    make_product("BUTTONS-1", name="Product of buttons, for those who press them", on_hand=5)
     make_product("BUTTONS-2")
     sign_in(page, staff["operator"])
     page.goto("/orders/new")
@@ -508,7 +508,11 @@ def test_without_javascript_an_order_is_entered_corrected_and_placed_by_buttons(
     expect(page.locator(".picked")).to_contain_text("Plain Forms")
     page.locator("#code").fill("product buttons")
     page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_role("group", name="Which one?").get_by_role("button", name="BUTTONS-1").click()
+    choices = page.get_by_role("group", name="Which one?")
+    expect(choices).to_contain_text("BUTTONS-1 · R$ 10.00 · 5 available")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    choices.get_by_role("button", name="BUTTONS-1").click()
     page.get_by_label("Quantity of BUTTONS-1").fill("9")
     page.get_by_label("Customer reference").fill("PO 1")
     page.get_by_role("button", name="Place order").click()
