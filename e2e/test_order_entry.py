@@ -57,6 +57,24 @@ def test_what_is_typed_before_the_page_is_ready_is_looked_up(
     expect(page.get_by_role("option", name="Fast Hands")).to_be_visible()
 
 
+def test_what_is_scanned_before_the_page_is_ready_waits_for_its_quantity(
+    desk: Desk, make_customer: Make, make_product: Make, type_too_early: Callable[..., None]
+) -> None:
+    customer, product = make_customer("Fast Scanner"), make_product("EARLY-SCAN")
+    page = desk("operator")
+    type_too_early(page, "#code", product["gtin"])
+    page.add_init_script(
+        """
+        document.addEventListener("DOMContentLoaded", () => {
+          const enter = { key: "Enter", bubbles: true, cancelable: true };
+          document.querySelector("#code").dispatchEvent(new KeyboardEvent("keydown", enter));
+        });
+        """
+    )
+    page.goto(f"/orders/new?customer={customer['id']}")
+    expect(page.get_by_label("Quantity of EARLY-SCAN")).to_be_focused()
+
+
 def test_ten_lines_by_keyboard_alone(
     desk: Desk, make_product: Make, make_customer: Make, served: Served
 ) -> None:

@@ -106,11 +106,15 @@
   }
   // The field is free for the next scan at once; what was not found comes back into it.
   let awaited = 0;
+  let early = []; // before htmx listens: sent then, it would be a new page, with the hands at another field
   function add(text) {
     const field = code();
-    awaited += 1;
-    field.value = text;
-    $("[data-add]").click();
+    if (early) early.push(text);
+    else {
+      awaited += 1;
+      field.value = text;
+      $("[data-add]").click();
+    }
     field.value = "";
     close(field);
   }
@@ -404,8 +408,11 @@
     placed = false;
     $("[data-place]").disabled = false;
     ready();
-    // Fast hands type before htmx listens (it starts in a task of its own): that is looked up too.
+    // Fast hands type and scan before htmx listens (it starts in a task of its own): that is looked up and added too.
     setTimeout(() => {
+      const scanned = early ?? [];
+      early = null;
+      scanned.forEach(add);
       const field = document.activeElement;
       if (field.matches("[data-combo]") && field.value && !fresh(field)) field.dispatchEvent(new Event("input", { bubbles: true }));
     });
