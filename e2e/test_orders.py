@@ -538,10 +538,10 @@ def test_without_javascript_an_order_is_moved_noted_and_cancelled(
 def test_without_javascript_what_is_done_with_ticked_orders_opens_below_them(
     no_script: Page, desk: Desk, make_product: Make, make_customer: Make, place: Make, width: int
 ) -> None:
-    order = place(make_customer(f"Ticked {width}"), (make_product(f"TICK-{width}"), 1))
+    order = place(make_customer(f"Wide {width}"), (make_product(f"TICK-{width}"), 1))
     page = desk("operator", no_script)
     page.set_viewport_size({"width": width, "height": 800})
-    page.goto(f"/orders/?search=ticked+{width}")
+    page.goto(f"/orders/?search=wide+{width}")
     bar = page.get_by_role("toolbar", name="With the selected orders")
     expect(bar).to_be_hidden()
     page.get_by_label(f"Select {order['number']}").check()

@@ -127,18 +127,18 @@ def test_an_adjustment_comes_back_to_its_product_against_the_figure_that_was_see
 def test_ticked_orders_are_ticked_again_on_the_list_they_were_on(
     desk: Desk, sign_in_again: Callable[..., None], make_product: Make, make_customer: Make, place: Make
 ) -> None:  # fmt: skip
-    customer = make_customer("Ticked Twice")
-    product = make_product("TICKED-1")
+    customer = make_customer("Marked Again")
+    product = make_product("TWICE-1")
     place(customer, (product, 1))
     page = desk()
-    page.goto("/orders/?search=ticked")
+    page.goto("/orders/?search=marked")
     page.locator("input[name=ids]").check()
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_label("Reason").fill("Bought elsewhere")
     end_session(page)
     page.get_by_role("button", name="Cancel orders").click()
     sign_in_again(page)
-    page.wait_for_url("**/orders/?search=ticked")
+    page.wait_for_url("**/orders/?search=marked")
     expect(page.locator("input[name=ids]")).to_be_checked()
     page.get_by_role("button", name="Cancel…").click()
     expect(page.get_by_label("Reason")).to_have_value("Bought elsewhere")
