@@ -159,7 +159,7 @@ def test_a_wrong_password_says_so_beside_what_was_typed(page: Page, served: Serv
     page.get_by_label("E-mail").fill(served.emails["viewer"])
     page.locator("input[name=password]").fill("not the password")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.locator(".errorlist")).to_contain_text("not correct")
+    expect(page.locator(".errorlist")).to_contain_text("is wrong")
     expect(page.get_by_label("E-mail")).to_have_value(served.emails["viewer"])
 
 
