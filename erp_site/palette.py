@@ -1,6 +1,5 @@
 """Ctrl+K: one field that leads anywhere. Actions, pages and records that fit what is typed, as the role allows."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -21,14 +20,11 @@ from customers.queries import find_customers
 from erp_site.core.htmx import is_partial
 from erp_site.core.search import words
 from erp_site.templatetags.formats import money, tax_id, whole
-from orders.models import Order
-from orders.queries import order_rows
+from orders.queries import find_orders
 
 #: Of each kind of record.
 MOST: Final = 5
 LONGEST: Final = 100
-#: "PED-000482", "482": the number of an order as people write it.
-NUMBER: Final = re.compile(rf"(?:{Order.NUMBER_PREFIX})?0*([1-9][0-9]{{0,17}})", re.IGNORECASE)
 
 #: What can be begun from anywhere.
 ACTIONS: Final = (
@@ -131,17 +127,23 @@ def _records(request: SignedIn, typed: str) -> list[Group]:
 
 
 def _orders(typed: str) -> list[Choice]:
-    number = NUMBER.fullmatch(typed.strip())
-    if not number:
-        return []
     return [
         Choice(
             f"{order.number} · {order.customer.name}",
             reverse("orders:detail", args=[order.pk]),
             "shopping-cart",
-            f"{order.get_status_display()} · {money(order.total)}",
+            " · ".join(
+                filter(
+                    None,
+                    [
+                        order.customer_reference,
+                        order.get_status_display(),
+                        money(order.total),
+                    ],
+                )
+            ),
         )
-        for order in order_rows().filter(pk=int(number[1]))
+        for order in find_orders(typed, limit=MOST)
     ]
 
 

@@ -1,6 +1,5 @@
 """Which orders a list shows: one FilterSet for the page and the API."""
 
-import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any, Final
@@ -28,9 +27,6 @@ from . import queries
 from .models import Order
 from .states import FINAL, OPEN, OrderStatus
 
-_NUMBER: Final = re.compile(r"(?:PED-)?0*([1-9][0-9]{0,17})", re.IGNORECASE)
-
-
 #: The columns that a span of time is asked of, and the filters of its ends.
 _SPANS: Final = (
     ("due_date", "due_from", "due_to"),
@@ -42,10 +38,6 @@ SHORT: Final = timedelta(days=62)
 NO_STATUS: Final = "-"
 #: So many customers' orders are looked for by customer; with more, most pages of orders have one of theirs.
 MOST_CUSTOMERS: Final = 500
-#: With fewer signs too many begin so.
-SHORTEST_REFERENCE: Final = 3
-#: So many orders with such references are sorted; with more, a page of them is soon found along the list.
-MOST_REFERENCES: Final = 5000
 
 
 class OrderFilter(ListFilter):
@@ -144,15 +136,21 @@ class OrderFilter(ListFilter):
         text = value.strip()
         if not text:
             return queryset
-        number = _NUMBER.fullmatch(text)
+        number = queries.number_in(text)
         if number and not text.isdigit():
-            return queryset.filter(pk=int(number[1]))
+            return queryset.filter(pk=number)
         by_tax_id = Q()
         if self._may_see_tax_ids():
             by_tax_id = self._of_customers(ids_by_tax_id(text))
         if by_tax_id and ("." in text or taxid.is_valid(taxid.normalise(text))):
             return queryset.filter(by_tax_id)
-        matches = _of_orders(text, int(number[1]) if number else None)
+        matches = _any_of(
+            "pk",
+            Order.all_objects.filter(pk=number).values_list("pk", flat=True) if number else None,
+            queries.ids_by_reference(text),
+            most=queries.MOST_REFERENCES,
+            lookup="among",
+        )
         matches |= self._of_customers(search.owners(CustomerWord, text))
         # Not all three at once: what begins so by chance would cost a row to be read for each order of those customers.
         matches = matches or by_tax_id
@@ -165,22 +163,6 @@ class OrderFilter(ListFilter):
     def _may_see_tax_ids(self) -> bool:
         user: Any = getattr(self.request, "user", None)
         return bool(user and user.has_perm(Permission.VIEW_TAX_IDS))
-
-
-def _of_orders(text: str, number: int | None) -> Q:
-    """The order of this number, and those whose reference begins so; a few signs of it are a whole one."""
-    rows = Order.all_objects.values_list("pk", flat=True)
-    code = search.as_code(text)
-    begins_so = search.begins_with("reference_code", code)
-    if len(code) < SHORTEST_REFERENCE:
-        begins_so = Q(reference_code=code)
-    return _any_of(
-        "pk",
-        rows.filter(pk=number) if number else None,
-        rows.filter(begins_so) if code else None,
-        most=MOST_REFERENCES,
-        lookup="among",
-    )
 
 
 def _any_of(column: str, *found: "QuerySet[Any, int] | None", most: int, lookup: str) -> Q:

@@ -1,5 +1,6 @@
 """Reading orders. Lists never join the customer into the sorted query: ids first, then prefetch."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
-from erp_site.core.search import sorted_as
+from erp_site.core.search import as_code, begins_with, sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
 
 from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
@@ -25,8 +26,16 @@ from .states import HOLDS_STOCK, OPEN, OrderStatus
 
 #: How many orders the page of a product or of a customer names.
 SHOWN_BESIDE: Final = 10
+#: So many orders with such references are sorted; with more, a page of them is soon found along the list.
+MOST_REFERENCES: Final = 5000
 #: Lines of a product that are looked at before all open orders are: what holds its stock is nearly always among them.
 LATEST_LINES: Final = 100
+
+
+#: "PED-000482", "482": the number of an order as people write it.
+_NUMBER: Final = re.compile(rf"(?:{Order.NUMBER_PREFIX})?0*([1-9][0-9]{{0,17}})", re.IGNORECASE)
+#: Of a reference. With fewer signs too many begin so.
+_SHORTEST_REFERENCE: Final = 3
 
 
 def order_rows() -> QuerySet[Order]:
@@ -53,6 +62,36 @@ def get_order(order_id: int) -> Order:
     for order in whole_orders([order_id]):
         return order
     raise missing(order_id)
+
+
+def number_in(text: str) -> int | None:
+    """The id of the order whose number this is; None if it is no number of an order."""
+    number = _NUMBER.fullmatch(text.strip())
+    return int(number[1]) if number else None
+
+
+def ids_by_reference(text: str) -> "QuerySet[Order, int] | None":
+    """Whose customer's reference begins so, deleted ones too; a few signs are a whole one. None without a digit."""
+    code = as_code(text)
+    if not code:
+        return None
+    begins_so = begins_with("reference_code", code)
+    if len(code) < _SHORTEST_REFERENCE:
+        begins_so = Q(reference_code=code)
+    return Order.all_objects.filter(begins_so).values_list("pk", flat=True)
+
+
+def find_orders(text: str, *, limit: int) -> list[Order]:
+    """What a person means who types a number: the order that has it, and the latest whose customer's reference does."""
+    number = number_in(text)
+    found = [number] if number else []
+    if not (number and not text.strip().isdigit()):  # "PED-482" is nobody's reference
+        by_reference = ids_by_reference(text)
+        found += (
+            [] if by_reference is None else sorted(by_reference[:MOST_REFERENCES], reverse=True)
+        )
+    rows = order_rows().in_bulk(found[: 2 * limit])
+    return [rows[pk] for pk in dict.fromkeys(found) if pk in rows][:limit]
 
 
 def missing(order_id: int) -> NotFound:

@@ -309,7 +309,7 @@ def test_orders_of_a_frequent_reference_are_the_same_along_the_list(
     url = f"/api/v1/orders?search=oc 123&limit=5{query}"
     one_by_one = reader.get(url).json()
     assert one_by_one["count"] == 12
-    monkeypatch.setattr(filters, "MOST_REFERENCES", 10)
+    monkeypatch.setattr("orders.queries.MOST_REFERENCES", 10)
     assert reader.get(url).json() == one_by_one
     found = {plan.counts: plan for plan in plans(reader, url, "orders_order")}
     assert not found[False].sorts

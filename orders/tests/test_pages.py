@@ -444,6 +444,28 @@ def test_an_operator_may_not_add_customers_from_an_order(
     assert Customer.objects.count() == 1
 
 
+def test_the_palette_finds_orders_by_their_number_and_by_the_customers_reference(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    references = ("OC 98765/2026", "98765-B", "", "João")
+    old, new, plain, _ = (place((product, 1), customer_reference=it) for it in references)
+
+    def found(typed: str) -> list[str]:
+        groups = desk.get("/palette", {"q": typed}).context["groups"]
+        return [
+            choice.url.rpartition("/")[2]
+            for group in groups
+            if group.title == "Orders"
+            for choice in group.choices
+        ]
+
+    assert found("oc98765") == [str(new.pk), str(old.pk)]
+    assert found("98765/20") == [str(old.pk)]
+    assert found("oc98") == found("João") == []
+    assert found(str(plain.pk)) == found(plain.number) == [str(plain.pk)]
+    assert old.customer_reference in text(desk.get("/palette?q=98765"))
+
+
 def test_words_that_mean_one_customer_choose_it(
     desk: Client, product: Product, customer: Customer, make_customer: Callable[..., Customer]
 ) -> None:
