@@ -346,7 +346,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "erp_site.core.htmx.DomainErrorMiddleware",
+    "erp_site.core.htmx.PageMiddleware",
 ]
 ROOT_URLCONF = "erp_site.urls"
 WSGI_APPLICATION = "erp_site.wsgi.application"

@@ -57,11 +57,12 @@ def _page_above(path: str) -> str:
     return "/"
 
 
-class DomainErrorMiddleware:
-    """A DomainError that reaches a page: a toast for htmx, a page otherwise, with the same status as the API's.
+class PageMiddleware:
+    """What all pages have in common.
 
-    Every page says that htmx gets another answer at its address. Who asks for what can only be sent is shown the page
-    it is sent from.
+    A DomainError that reaches one is a toast for htmx and a page otherwise, with the same status as the API's. Every
+    page says that htmx gets another answer at its address. Who asks for what can only be sent is shown the page it is
+    sent from.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

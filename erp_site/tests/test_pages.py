@@ -22,7 +22,7 @@ from accounts.models import User
 from accounts.roles import Permission, Role
 from erp_site import home
 from erp_site.core.errors import Busy, Conflict, Denied, DomainError, Invalid, NotFound
-from erp_site.core.htmx import DomainErrorMiddleware
+from erp_site.core.htmx import PageMiddleware
 from erp_site.core.problems import STATUS_CODES
 from erp_site.explanations import EXPLANATIONS
 from erp_site.templatetags import page
@@ -272,9 +272,7 @@ class TestRefusedPage:
         request.user = viewer
         request.resolver_match = None
         with translation.override("en"):
-            response = DomainErrorMiddleware(lambda _: HttpResponse()).process_exception(
-                request, error
-            )
+            response = PageMiddleware(lambda _: HttpResponse()).process_exception(request, error)
         assert response is not None
         assert response.status_code == status
         text = text_of(response)
