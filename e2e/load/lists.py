@@ -98,7 +98,7 @@ class Case:
     goal: float = GOAL
 
 
-def _cases() -> Iterator[Case]:
+def every_case() -> Iterator[Case]:
     yield from _orders("api: orders", "/api/v1/orders")
     yield from _orders("page: orders", "/orders/")
     yield from _cursors()
@@ -220,13 +220,15 @@ def _word(facts: Facts, place: int) -> str:
 def _cursors() -> Iterator[Case]:
     """From anywhere in the list on, as a program that walks all of it."""
 
-    def at(path: str, pick: Callable[[Facts], Any], sort: str, column: str, **query: Any) -> Ask:
+    def at(path: str, pick: Callable[[Facts], Any], sort: str, **query: Any) -> Ask:
+        column = {"name": "sorted_name"}.get(sort, sort)
+
         def ask(facts: Facts) -> str:
             from erp_site.core.pagination import cursor_after  # noqa: PLC0415
 
             row = pick(facts)
             asked = {
-                "cursor": cursor_after(row, ("-" if sort[0] == "-" else "") + column),
+                "cursor": cursor_after(row, column),
                 "sort": sort,
             }
             asked |= {key: value(row) if callable(value) else value for key, value in query.items()}
@@ -236,25 +238,20 @@ def _cursors() -> Iterator[Case]:
 
     orders = "/api/v1/orders"
     for sort in ("-created_at", "created_at", "-updated_at", "updated_at"):
-        column = sort.removeprefix("-")
-        yield Case("api: orders by cursor", sort, at(orders, Facts.order, sort, column))
+        yield Case("api: orders by cursor", sort, at(orders, Facts.order, sort))
         yield Case(
             "api: orders by cursor", f"status, {sort}",
-            at(orders, Facts.order, sort, column, status=lambda row: row.status),
+            at(orders, Facts.order, sort, status=lambda row: row.status),
         )  # fmt: skip
         yield Case(
             "api: orders by cursor", f"customer, {sort}",
-            at(orders, Facts.order, sort, column, customer_id=lambda row: row.customer_id),
+            at(orders, Facts.order, sort, customer_id=lambda row: row.customer_id),
         )  # fmt: skip
     for sort in ("name", "-created_at", "updated_at"):
-        column = sort.removeprefix("-")
-        ask = at("/api/v1/customers", Facts.customer, sort, column)
+        ask = at("/api/v1/customers", Facts.customer, sort)
         yield Case("api: customers by cursor", sort, ask)
     for sort in ("name", "sku", "-price", "-created_at", "updated_at"):
-        column = sort.removeprefix("-")
-        yield Case(
-            "api: products by cursor", sort, at("/api/v1/products", Facts.product, sort, column)
-        )
+        yield Case("api: products by cursor", sort, at("/api/v1/products", Facts.product, sort))
 
 
 def _products(group: str, path: str) -> Iterator[Case]:
@@ -418,7 +415,7 @@ def serve() -> None:
     client = Client(SERVER_NAME="localhost")
     admin = User.objects.get(email=LOGINS[Role.ADMIN])
     client.force_login(admin, backend="accounts.backends.RoleBackend")
-    facts, cases = Facts.read(), list(_cases())
+    facts, cases = Facts.read(), list(every_case())
     asked = [[case.ask(facts) for _ in range(SAMPLES)] for case in cases]
     print(json.dumps({"orders": _count(), "engine": _engine()}), flush=True)
     for line in sys.stdin:
@@ -508,7 +505,9 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def measure(small: Server, large: Server, *, rounds: int, only: str) -> list[dict[str, Any]]:
-    cases = [(n, case) for n, case in enumerate(_cases()) if only in f"{case.group}, {case.name}"]
+    cases = [
+        (n, case) for n, case in enumerate(every_case()) if only in f"{case.group}, {case.name}"
+    ]
     found: dict[int, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         n: ([], []) for n, _ in cases
     }

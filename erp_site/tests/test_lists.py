@@ -14,6 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from e2e.load.lists import Facts, every_case
 from erp_site.core import clock, search
 from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.models import Event
@@ -429,6 +430,13 @@ def test_what_holds_a_product_is_found_by_indexes_alone(
         assert all(
             step.index and (step.is_covered or connection.vendor == "sqlite") for step in steps
         ), steps
+
+
+def test_every_question_that_lists_are_measured_with_is_answered(reader: Client) -> None:
+    facts = Facts.read()
+    asked = [case.ask(facts) for case in every_case()]
+    refused = [url for url in asked if reader.get(url).status_code != 200]
+    assert (refused, len(asked) > 200) == ([], True)
 
 
 def test_unpublished_events_are_found_in_their_order(filled: None, db: None) -> None:
