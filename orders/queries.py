@@ -28,8 +28,6 @@ from .states import HOLDS_STOCK, OPEN, OrderStatus
 SHOWN_BESIDE: Final = 10
 #: So many orders with such references are sorted; with more, a page of them is soon found along the list.
 MOST_REFERENCES: Final = 5000
-#: Lines of a product that are looked at before all open orders are: what holds its stock is nearly always among them.
-LATEST_LINES: Final = 100
 
 
 #: "PED-000482", "482": the number of an order as people write it.
@@ -413,33 +411,19 @@ def reserving(product_id: int) -> dict[str, Any]:
 
     Not how many more, and the latest first: else it would look at every line a bestseller was ever on.
     """
-    ids = _lines_reserving(product_id)
-    lines = OrderItem.objects.filter(pk__in=ids).select_related("order__customer")
-    items = list(lines.order_by("-order_id"))
-    return {"items": items[:SHOWN_BESIDE], "more": len(items) > SHOWN_BESIDE}
-
-
-def _lines_reserving(product_id: int) -> list[int]:
-    """Ids of the latest lines that hold stock, one more than are shown."""
     levels = StockLevel.objects.filter(product_id=product_id)
-    held = levels.aggregate(reserved=Sum("reserved"))["reserved"]
-    if not held:
-        return []
-    of_product = OrderItem.objects.filter(product_id=product_id).order_by("-order_id")
-    latest = of_product.values_list("pk", "quantity", "order__status")[:LATEST_LINES]
-    holding = [(pk, quantity) for pk, quantity, status in latest if status in HOLDS_STOCK]
-    if len(holding) <= SHOWN_BESIDE and sum(quantity for _, quantity in holding) != held:
-        return list(_of_all_open_orders(of_product)[: SHOWN_BESIDE + 1])
-    return [pk for pk, _ in holding[: SHOWN_BESIDE + 1]]
-
-
-def _of_all_open_orders(lines: QuerySet[OrderItem]) -> QuerySet[OrderItem, int]:
+    if not levels.aggregate(reserved=Sum("reserved"))["reserved"]:
+        return {"items": [], "more": False}
     # The count, which is always 1, makes MariaDB and MySQL list the open orders, a few thousand entries of one index.
     # Without it they look up each order the product was ever on: hundreds of places in a large table.
     open_ones = Order.all_objects.filter(status__in=sorted(HOLDS_STOCK))
     listed = open_ones.values("pk").annotate(rows=Count("pk")).filter(rows__gt=0).values("pk")
-    # Ids alone: the index has them, whole lines would be read before they are refused.
-    return lines.filter(order_id__in=listed).values_list("pk", flat=True)
+    holding = OrderItem.objects.filter(product_id=product_id, order_id__in=listed)
+    # By id first: that needs the index alone, whole lines would be read before they are refused.
+    ids = list(holding.order_by("-order_id").values_list("pk", flat=True)[: SHOWN_BESIDE + 1])
+    lines = OrderItem.objects.filter(pk__in=ids).select_related("order__customer")
+    items = list(lines.order_by("-order_id"))
+    return {"items": items[:SHOWN_BESIDE], "more": len(items) > SHOWN_BESIDE}
 
 
 def of_customer(customer_id: int) -> dict[str, Any]:
