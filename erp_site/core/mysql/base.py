@@ -1,5 +1,6 @@
 """Django's MySQL backend with fewer round trips: what need not be answered at once travels with what must."""
 
+import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,7 +13,9 @@ from django.db.backends.mysql import base
 
 from erp_site.core.database import is_watched
 
-TRUSTED_FOR: Final = 5.0  # seconds that a connection found alive is not asked again
+TRUSTED_FOR: Final = (
+    5.0  # seconds that a connection found alive is not asked again while its server is silent
+)
 BEGIN: Final = b"BEGIN"
 COMMIT: Final = b"COMMIT"
 RAW: Final = "surrogateescape"  # bytes that are no text go through text unchanged
@@ -233,12 +236,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().close()
 
     def close_if_health_check_failed(self) -> None:
-        """Once in a while, not with every request; a connection that has failed is checked by Django anyway."""
+        """Once in a while, or where the server has hung up, not with every request; a connection that has failed is
+        checked by Django anyway."""
         if self.connection is None or self.health_check_done or not self.health_check_enabled:
             return
         now = time.monotonic()
-        if now - self.found_alive_at < TRUSTED_FOR:
+        if now - self.found_alive_at < TRUSTED_FOR and not self._has_word_unasked():
             self.health_check_done = True
             return
         super().close_if_health_check_failed()
         self.found_alive_at = now
+
+    def _has_word_unasked(self) -> bool:
+        """A server speaks when it is asked. What lies there without is most likely its farewell: it was restarted."""
+        poller = select.poll()
+        poller.register(self.connection.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
