@@ -315,6 +315,29 @@ def test_a_removed_line_stays_removed_after_a_reload(
     assert lines(page) == [("GONE-2", "2")]
 
 
+def test_what_happens_before_the_page_is_shown_takes_no_drafts_place(
+    desk: Desk, make_customer: Make
+) -> None:
+    """A part of the page that is loaded by itself may arrive sooner than the page is shown; so may what is typed."""
+    page = desk("operator")
+    begin(page, make_customer("Shown Late"))
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () =>"
+        " document.querySelector('#entry').dispatchEvent(new Event('change', { bubbles: true })))"
+    )
+    page.reload()
+    expect(page.locator(".picked")).to_contain_text("Shown Late")
+    page.add_init_script(
+        "addEventListener('DOMContentLoaded', () =>"
+        " { document.querySelector('[name=notes]').value = 'Typed early'; })"
+    )
+    page.goto("/orders/new")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.locator(".picked")).to_contain_text("Shown Late")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Notes")).to_have_value("Typed early")
+
+
 def test_an_order_repeated_from_the_past_leaves_the_one_that_was_begun(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

@@ -292,14 +292,20 @@
   // begun beside another, or from one of the past, leaves the other as it is.
   const DRAFTS = `order-drafts-${document.body.dataset.user}`; // [[key, customer's name, fields], ...], oldest first
   const MOST_DRAFTS = 5;
-  let own = ""; // the key that this page keeps its draft under
-  let blank = ""; // the fields as the server gave them
+  let own = ""; // the key that this page keeps its draft under; none until it is shown, and knows which it continues
   let placed = false;
-  const fields = () => {
-    const typed = new URLSearchParams(new FormData(form()));
+  const fieldsOf = (form) => {
+    const typed = new URLSearchParams(new FormData(form));
     typed.delete("csrfmiddlewaretoken");
     return typed;
   };
+  const fields = () => fieldsOf(form());
+  function givenFields() {
+    const given = form().cloneNode(true);
+    given.reset();
+    return fieldsOf(given);
+  }
+  let blank = form() && String(givenFields()); // as the server gave them: fast hands may have typed by now
   const keyOf = (kept) => kept.get("idempotency_key");
   const NO_BEGINNING = ["idempotency_key", "customer_search", "code"]; // words looked up are no order yet
   const isBegun = (kept) => [...new URLSearchParams(kept)].some(([name, value]) => value && !NO_BEGINNING.includes(name));
@@ -322,7 +328,7 @@
     history.replaceState({ ...history.state, htmx: true, order: key }, "");
   }
   function keepDraft() {
-    if (!form() || placed) return;
+    if (!form() || placed || !own) return;
     const kept = fields();
     const key = keyOf(kept);
     // One without anything is kept too, if there was something: else what was removed would be back after a reload.
@@ -420,8 +426,9 @@
     const [{ type }] = performance.getEntriesByType("navigation");
     const left = type === "navigate" ? null : history.state?.order; // begun anew, or back
     own = keyOf(fields());
-    blank = String(fields());
+    if (type !== "navigate") blank = String(fields()); // what the browser filled in again is nobody's typing
     if (!drafts().some(([key]) => key === left)) settle(own); // now: as the page goes it would be too late
+    keepDraft();
     restoreDraft(left).then(offerDraft);
   });
 })();
