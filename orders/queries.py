@@ -69,9 +69,9 @@ def number_in(text: str) -> int | None:
 
 
 def ids_by_reference(text: str) -> "QuerySet[Order, int] | None":
-    """Whose customer's reference begins so, deleted ones too; a few signs are a whole one. None without a digit."""
+    """Whose customer's reference begins so, deleted ones too; a few signs are a whole one. None if it is none."""
     code = as_code(text)
-    if not code:
+    if not code or (number_in(text) and not text.strip().isdigit()):  # "PED-482" is nobody's
         return None
     begins_so = begins_with("reference_code", code)
     if len(code) < _SHORTEST_REFERENCE:
@@ -81,13 +81,10 @@ def ids_by_reference(text: str) -> "QuerySet[Order, int] | None":
 
 def find_orders(text: str, *, limit: int) -> list[Order]:
     """What a person means who types a number: the order that has it, and the latest whose customer's reference does."""
-    number = number_in(text)
+    number, by_reference = number_in(text), ids_by_reference(text)
     found = [number] if number else []
-    if not (number and not text.strip().isdigit()):  # "PED-482" is nobody's reference
-        by_reference = ids_by_reference(text)
-        found += (
-            [] if by_reference is None else sorted(by_reference[:MOST_REFERENCES], reverse=True)
-        )
+    if by_reference is not None:
+        found += sorted(by_reference[:MOST_REFERENCES], reverse=True)
     rows = order_rows().in_bulk(found[: 2 * limit])
     return [rows[pk] for pk in dict.fromkeys(found) if pk in rows][:limit]
 

@@ -13,9 +13,8 @@ from django.db.backends.mysql import base
 
 from erp_site.core.database import is_watched
 
-TRUSTED_FOR: Final = (
-    5.0  # seconds that a connection found alive is not asked again while its server is silent
-)
+#: Seconds that a connection found alive is not asked again, while its server is silent.
+TRUSTED_FOR: Final = 5.0
 BEGIN: Final = b"BEGIN"
 COMMIT: Final = b"COMMIT"
 RAW: Final = "surrogateescape"  # bytes that are no text go through text unchanged
