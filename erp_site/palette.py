@@ -20,7 +20,7 @@ from customers.queries import find_customers
 from erp_site.core.htmx import is_partial
 from erp_site.core.search import words
 from erp_site.templatetags.formats import money, tax_id, whole
-from orders.queries import find_orders
+from orders.queries import find_orders, number_in
 
 #: Of each kind of record.
 MOST: Final = 5
@@ -122,7 +122,11 @@ def _records(request: SignedIn, typed: str) -> list[Group]:
             )
             for record in records
         ]
-        found.append(Group(_("Products"), products))
+        group = Group(_("Products"), products)
+        # "CABO-10" is a product before it is the beginning of some customer's reference that reads "OC 10".
+        code = typed.strip().upper()
+        by_code = number_in(code) is None and any(it["sku"].startswith(code) for it in records)
+        found.insert(0 if by_code else len(found), group)
     return found
 
 

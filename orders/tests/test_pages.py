@@ -466,6 +466,20 @@ def test_the_palette_finds_orders_by_their_number_and_by_the_customers_reference
     assert old.customer_reference in text(desk.get("/palette?q=98765"))
 
 
+def test_the_code_of_a_product_leads_to_it_before_a_reference_with_its_digits(
+    desk: Client, make_product: Callable[..., Product], place: Callable[..., Order]
+) -> None:
+    product = make_product(sku="CABO-10")
+    order = place((product, 1), customer_reference="OC 10")
+
+    def first(typed: str) -> str:
+        return desk.get("/palette", {"q": typed}).context["groups"][0].choices[0].url
+
+    assert first("cabo-10") == f"/products/{product.pk}"
+    assert first("oc 10") == f"/orders/{order.pk}"
+    assert first(order.number) == f"/orders/{order.pk}"
+
+
 def test_words_that_mean_one_customer_choose_it(
     desk: Client, product: Product, customer: Customer, make_customer: Callable[..., Customer]
 ) -> None:
