@@ -173,7 +173,6 @@ class Replay:
         actor: int,
         levels: dict[int, int],
         hot: int | None,
-        delay: float,
     ) -> None:
         self.driver = Driver(database_url)
         mark = "%s" if self.driver.is_mysql else "?"
@@ -182,7 +181,6 @@ class Replay:
         self.levels = levels
         self.products = list(levels)
         self.hot = hot
-        self.delay = delay
         self.made = 0
 
     def order(self) -> None:
@@ -204,8 +202,6 @@ class Replay:
         try:
             for sql, values, _ in self.statements:
                 cursor.execute(sql, [names[value] if named else value for named, value in values])
-                if self.delay:
-                    time.sleep(self.delay)
                 if sql.startswith("SELECT"):
                     rows = cursor.fetchall()
                     if "event_seq" in sql and "key_hash" not in sql:
@@ -216,8 +212,6 @@ class Replay:
                     names["number"] = f"PED-{order:06d}"
                     names |= {f"item{n}": order * 256 + n for n in range(LINES)}
             self.driver.commit()
-            if self.delay:
-                time.sleep(self.delay)
         except BaseException:
             self.driver.rollback()
             raise
@@ -271,7 +265,6 @@ class Floor:
         processes: int,
         *,
         hot: int | None = None,
-        delay: float = 0.0,
     ) -> None:
         self.shop = shop
         context = get_context("spawn")
@@ -281,7 +274,7 @@ class Floor:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(theirs, database_url, statements, shop.actor, shop.levels, hot, delay),
+                args=(theirs, database_url, statements, shop.actor, shop.levels, hot),
                 daemon=True,
             )
             process.start()

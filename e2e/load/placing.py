@@ -23,12 +23,13 @@ import psutil
 
 from e2e.load import client, relay
 from e2e.load.floor import Floor, Statement, capture, stock_first
+from e2e.load.network import SlowNetwork
 from e2e.load.shop import Shop, site_for
 from e2e.server import ROOT, MariaDB, Redis
 
 CLIENTS: Final = 8
 CROWD: Final = 64
-DELAY: Final = 0.0005  # seconds added to each statement: a database across a network
+DELAY: Final = 0.0005  # seconds added to each round trip: a database across a network
 PACKAGES: Final = ("Django", "django-ninja", "granian", "mysqlclient", "redis")
 
 
@@ -116,7 +117,6 @@ class Bench:
         if self.is_mysql:
             self.outside_the_database()
             self.hot_product()
-            self.slow_network(statements)
             self.pages()
         self.memory()
         self.engine.notes.append(f"Afterwards: {self.shop.integrity()}")
@@ -190,18 +190,29 @@ class Bench:
         )
         self.engine.add("the same: p99 / (clients / throughput)", waits, *at_most(1.6), detail)
 
-    def slow_network(self, statements: Sequence[Statement]) -> None:
-        """Both as bare statements, with a pause after each: what the order of the locks alone comes to."""
-        values, shown = [], ""
+    def far_away(self) -> Engine:
+        """The whole product against its own statements, one by one, in the order of locks that comes to mind first.
+
+        The bench's database is at the end of a SlowNetwork, for both.
+        """
+        statements = capture(self.shop)
         hot = self.shop.products[0]
-        with self.floor(statements, hot=hot, delay=DELAY) as late:  # noqa: SIM117 -- side by side
-            with self.floor(stock_first(statements), hot=hot, delay=DELAY) as early:
+        values, shown = [], ""
+        with self.floor(stock_first(statements), hot=hot) as early:  # noqa: SIM117 -- side by side
+            with self.floor(statements, hot=hot) as late:
                 for _ in range(self.rounds):
-                    a, b = late.run(self.seconds).result, early.run(self.seconds).result
-                    values.append(a.rate / b.rate)
-                    shown = f"{a.rate:.0f}/s of {b.rate:.0f}/s"
-        name = "one hot product, 0.5 ms more a statement: stock locked late / first"
+                    ours = self.place(hot=hot)
+                    first, last = early.run(self.seconds).result, late.run(self.seconds).result
+                    values.append(ours.rate / first.rate)
+                    shown = (
+                        f"{ours.rate:.0f}/s of {first.rate:.0f}/s; the bare statements one by one, stock locked late: "
+                        f"{last.rate:.0f}/s"
+                    )
+        name = (
+            "one hot product, 0.5 ms more a round trip: ours / bare statements, stock locked first"
+        )
         self.engine.add(name, values, *at_least(2), shown)
+        return self.engine
 
     def relays(self) -> None:
         """Relays in processes of their own, beside as many web processes as ever."""
@@ -397,6 +408,13 @@ def measured(folder: Path, url: str, redis_url: str, *, rounds: int, seconds: fl
     """Everything about one engine; then once more with one and with two web processes, for the page of capacity."""
     with site_for(folder, url, redis_url) as site:
         engine = Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds).run()
+    if redis_url:
+        with (
+            SlowNetwork(folder, url, DELAY) as way,
+            site_for(folder / "far", way.url, redis_url) as site,
+        ):
+            bench = Bench(Shop(site).stock_up(), way.url, rounds=rounds, seconds=seconds)
+            engine.rows += bench.far_away().rows
     for workers in (1, 2) if redis_url else (1,):
         with site_for(folder, url, redis_url, WEB_WORKERS=str(workers)) as site:
             bench = Bench(Shop(site).stock_up(), url, rounds=rounds, seconds=seconds)

@@ -161,8 +161,9 @@ class Shop:
 
 
 def site_for(folder: Path, database_url: str, redis_url: str, **variables: str) -> Site:
-    """The product as it is measured: its limits at work but out of reach, as somebody would run it."""
+    """The product as it is measured: as somebody would run it, its limits at work but out of reach."""
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ.pop("PRODUCTION", None)
-    limit = {"RATE_LIMIT": "1000000000/minute", "RELAY": "off"}
-    return Site(folder, database_url, redis_url=redis_url, **{**limit, **variables})
+    usual = {
+        "PRODUCTION": "on", "ALLOWED_HOSTS": "127.0.0.1,localhost", "RATE_LIMIT": "1000000000/minute", "RELAY": "off"
+    }  # fmt: skip
+    return Site(folder, database_url, redis_url=redis_url, **{**usual, **variables})

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
-import structlog
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
+from .logging import line_logger
 from .ratelimit import client_ip
-
-log = structlog.get_logger(__name__)
 
 #: Asked every few seconds by machines, or a dozen times by each page; only what is wrong there is news.
 QUIET: Final = ("/health", "/metrics", "/static/")
@@ -25,20 +24,23 @@ class AccessLogMiddleware:
         if not settings.PRODUCTION:
             raise MiddlewareNotUsed
         self.get_response = get_response
+        self.log = line_logger(__name__)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         response = self.get_response(request)
         if response.status_code >= 400 or not request.path.startswith(QUIET):
-            log.info(
-                "request",
-                method=request.method,
-                path=_path(request),
-                status=response.status_code,
-                milliseconds=round((time.perf_counter() - began) * 1000, 1),
-                ip=client_ip(request),
-                user=_user_id(request),
-            )
+            # Nobody is refused because a disk is full, or who read the log has gone.
+            with suppress(OSError, ValueError):
+                self.log.info(
+                    "request",
+                    method=request.method,
+                    path=_path(request),
+                    status=response.status_code,
+                    milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                    ip=client_ip(request),
+                    user=_user_id(request),
+                )
         return response
 
 

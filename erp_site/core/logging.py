@@ -5,6 +5,7 @@ import logging.config
 import sys
 from typing import Any
 
+import orjson
 import structlog
 from django.utils.log import CallbackFilter
 
@@ -70,6 +71,23 @@ def configuration(*, json: bool, debug: bool) -> None:
             },
         }
     )
+
+
+def line_logger(name: str) -> Any:
+    """A logger of JSON lines like production's other ones, for what is said with each request.
+
+    Past the standard library's logging, which takes most of a tenth of a millisecond to write one.
+    """
+    return structlog.wrap_logger(
+        structlog.WriteLogger(sys.stderr),
+        processors=[
+            request_id.add_to_line,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(lambda line, **_: orjson.dumps(line).decode()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    ).bind(logger=name)
 
 
 def _drop_traceback(record: logging.LogRecord) -> bool:

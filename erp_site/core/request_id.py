@@ -1,7 +1,7 @@
 """One id for one request: on the answer, in every log line, on history, movements and events."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -29,7 +29,9 @@ def working_as(name: str) -> Iterator[None]:
         _current.reset(token)
 
 
-def add_to_line(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+def add_to_line(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
     """Each log line says which request it belongs to: a processor of structlog."""
     if name := _current.get():
         line.setdefault("request_id", name)

@@ -2,6 +2,9 @@
 
 import json
 import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,16 +19,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture, settings: Any) -> Any:
+def lines(capsys: pytest.CaptureFixture[str], settings: Any) -> Any:
     """What the access log says so far; production's, so the clients of the test come after this."""
     settings.PRODUCTION = True
-    caplog.set_level(logging.INFO, "erp_site.core.access_log")
+    said: list[str] = []
 
     def read() -> list[dict[str, Any]]:
         kept = ("method", "path", "status", "ip", "user", "request_id")
-        found = [record for record in caplog.records if record.name.endswith("access_log")]
-        return [{name: dict(record.msg).get(name) for name in kept} for record in found]  # type: ignore[arg-type]  # structlog's are dicts
+        said.extend(line for line in capsys.readouterr().err.splitlines() if '"request"' in line)
+        return [{name: line.get(name) for name in kept} for line in map(json.loads, said)]
 
+    read.said = said  # type: ignore[attr-defined]
     return read
 
 
@@ -68,9 +72,38 @@ def test_a_link_to_a_new_password_is_not_in_the_log(lines: Any, settings: Any) -
     assert line["path"] == "/accounts/password/reset/key/2-***/"
 
 
-def test_the_demo_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_demo_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     Client().get("/api/v1/orders")
-    assert [record for record in caplog.records if record.name.endswith("access_log")] == []
+    assert "/api/v1/orders" not in capsys.readouterr().err
+
+
+def test_a_line_is_shaped_as_the_others_and_comes_whole(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.PRODUCTION = True
+    Client(headers={"X-Request-ID": "call-2"}).get("/health/nothing-ção")
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("milliseconds") >= 0
+    assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
+    assert line == {
+        "event": "request", "level": "info", "logger": "erp_site.core.access_log", "request_id": "call-2",
+        "method": "GET", "path": "/health/nothing-ção", "status": 404, "ip": "127.0.0.1", "user": None,
+    }  # fmt: skip
+
+
+def test_who_asks_is_answered_where_no_line_can_be_written(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PRODUCTION = True
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("This system has no disk that is always full.")
+    disk = full.open("w", buffering=1)
+    monkeypatch.setattr("sys.stderr", disk)
+    status = Client().get("/api/v1/orders").status_code
+    with suppress(OSError):  # what could not be written is tried once more
+        disk.close()
+    assert status == 401
 
 
 def test_no_password_or_token_is_logged_by_anybody(
@@ -87,6 +120,7 @@ def test_no_password_or_token_is_logged_by_anybody(
     client.post("/accounts/login/", {"login": operator.email, "password": PASSWORD})
     text = json.dumps([str(record.msg) + str(record.args) for record in caplog.records])
     assert len(lines()) == 4
+    text += "".join(lines.said)
     for secret in (PASSWORD, answer["access_token"], answer["refresh_token"]):
         assert secret not in text
 

@@ -128,7 +128,7 @@ def test_a_hung_redis_does_not_hang_the_answer(redis_server):
     redis_server.hang()
     began = time.perf_counter()
     assert ask("/health")[1].json()["status"] == "degraded"
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.django_db

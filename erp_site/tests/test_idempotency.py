@@ -142,19 +142,23 @@ def timed(call, *args) -> float:
     return time.perf_counter() - began
 
 
-def test_a_hung_redis_costs_one_request_a_tenth_of_a_second_and_then_nobody_anything(redis_server):
+def was_waited_for(call, *args) -> bool:
+    """Did this call give Redis all the time that a request has, and not several times as much?"""
+    took = timed(call, *args)
+    assert took < 3 * redis_module.HURRY
+    return took > 0.9 * redis_module.HURRY
+
+
+def test_a_hung_redis_costs_one_request_a_moment_and_then_nobody_anything(redis_server):
     idempotency.seen_before(KEY)
     redis_server.hang()
-    first = timed(idempotency.seen_before, KEY)
-    later = [timed(idempotency.seen_before, KEY) for _ in range(50)]
-    assert 0.09 < first < 0.3
-    assert max(later) < 0.08
+    waited = [was_waited_for(idempotency.seen_before, KEY) for _ in range(50)]
+    assert waited == [True] + [False] * 49
 
 
 def test_a_redis_that_hangs_before_the_first_connection_costs_no_more(redis_server):
     redis_server.hang()
-    assert timed(idempotency.seen_before, KEY) < 0.3
-    assert timed(idempotency.seen_before, KEY) < 0.08
+    assert [was_waited_for(idempotency.seen_before, KEY) for _ in range(2)] == [True, False]
 
 
 def test_after_the_pause_one_request_finds_out_while_the_others_go_on(redis_server, monkeypatch):
@@ -163,14 +167,14 @@ def test_after_the_pause_one_request_finds_out_while_the_others_go_on(redis_serv
     redis_server.hang()
     timed(idempotency.seen_before, KEY)
     time.sleep(0.45)
-    costs = in_parallel(*[lambda: timed(idempotency.seen_before, KEY)] * 8)
-    assert sorted(cost > 0.09 for cost in costs) == [False] * 7 + [True]
+    waited = in_parallel(*[lambda: was_waited_for(idempotency.seen_before, KEY)] * 8)
+    assert sorted(waited) == [False] * 7 + [True]
 
 
 def test_redis_is_used_again_when_it_is_back(redis_server, monkeypatch):
     monkeypatch.setattr(redis_module, "PAUSE", 0.2)
     redis_server.stop()
-    assert timed(idempotency.seen_before, KEY) < 0.1
+    assert not was_waited_for(idempotency.seen_before, KEY)
     redis_server.start()
     assert idempotency.seen_before(KEY) is False
     time.sleep(0.25)
