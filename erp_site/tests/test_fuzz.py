@@ -186,9 +186,11 @@ def world(
 def test_every_answer_to_a_few_requests_is_in_the_document(
     world: World, subtests: pytest.Subtests
 ) -> None:
+    # Who may less is refused more: what a stranger is told is nearly always one and the same 401.
+    examples = {Role.ADMIN: 4, None: 1}.get(world.role, 2)
     for name in world.strict:
         with subtests.test(operation=name):
-            fuzz(world, name, examples=4, derandomize=True)
+            fuzz(world, name, examples, derandomize=True)
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN])

@@ -125,7 +125,8 @@ def test_a_made_up_cursor_is_refused_by_name_or_harmless(
         parts = json.loads(base64.urlsafe_b64decode(genuine + "=="))
         tries = [made_up(parts[0], odd, parts[2]) for odd in ODD]
         tries += [made_up(parts[0], parts[1], odd) for odd in ODD]
-        tries += [made_up(odd, *parts[1:]) for odd in ODD]
+        if sort == sorts[0]:  # read before anything that depends on the sort
+            tries += [made_up(odd, *parts[1:]) for odd in ODD]
         tries += [made_up(*parts, 1), made_up(*parts[:2]), made_up(), "=", "é", genuine + "A"]
         for cursor in tries:
             with subtests.test(sort=sort, cursor=cursor[:60]):
