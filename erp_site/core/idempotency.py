@@ -24,6 +24,8 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _ESCAPED = re.compile(r'\\(["\\])')
 
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
 
 class IdempotencyKeyMissing(Malformed):
     """The operation needs a key, in the header or in the body."""
@@ -100,8 +102,7 @@ def key_hash(actor_id: int, operation: str, key: str) -> str:
 
 def fingerprint(request: Mapping[str, Any]) -> str:
     """What the request asks for, as 64 hex digits: equal exactly if the (JSON) values are, in any key order."""
-    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical(request).encode()).hexdigest()
 
 
 def seen_before(key_hash: str) -> bool:

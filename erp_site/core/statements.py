@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, cast
 
 import orjson
@@ -199,6 +199,8 @@ def _value(database: Any, value: Any) -> Any:
 @functools.lru_cache(maxsize=256)
 def _moment(vendor: str, value: datetime) -> str:
     """A time as the database wants it; the rows of one transaction share theirs."""
+    if value.tzinfo is UTC:  # in which both databases keep it
+        return str(value.replace(tzinfo=None))
     return str(connection.ops.adapt_datetimefield_value(value))
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -121,7 +122,10 @@ class Command(BaseCommand):
         )
         if any(source.stat().st_mtime > collected for source in sources):
             self.say("Collecting static files ...")
-            call_command("collectstatic", interactive=False, verbosity=0)
+            # In a process of its own: workers are copies of this one, and would keep the 50 MiB that compressing takes.
+            command = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity=0"]
+            if subprocess.run(command, cwd=settings.BASE_DIR, check=False).returncode:
+                raise CommandError("The static files could not be collected.")
 
     def seed(self) -> None:
         from orders.models import Order  # noqa: PLC0415 -- workers import this module before Django is set up
