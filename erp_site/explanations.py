@@ -153,6 +153,16 @@ EXPLANATIONS: Final = (
         _("Activate the product, or leave it out."),
     ),
     Explanation(
+        "price_changed",
+        409,
+        _(
+            "A product costs another price than the one that the order's form showed. Pages alone ask for this."
+        ),
+        _(
+            "`items` names it with its `unit_price` of now: agree on that, and send the order again."
+        ),
+    ),
+    Explanation(
         "stale_version",
         409,
         _("Somebody edited the record since it was read."),

@@ -137,7 +137,7 @@ class OrderFilter(ListFilter):
         if not text:
             return queryset
         number = queries.number_in(text)
-        if number and not text.isdigit():
+        if number and queries.is_our_number(text):
             return queryset.filter(pk=number)
         by_tax_id = Q()
         if self._may_see_tax_ids():

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any, ClassVar, Final
 
 import uuid_utils
@@ -151,6 +152,8 @@ class EntryLine:
     price: Decimal = Decimal(0)
     available: int = 0
     error: str = ""
+    seen: str = ""
+    """The price that the page showed, in cents."""
 
     @property
     def pieces(self) -> int | None:
@@ -170,13 +173,24 @@ class EntryLine:
         """The price for the running total in the browser."""
         return int(self.price * 100)
 
+    @property
+    def seen_price(self) -> Decimal | None:
+        """What the person who sends the form was shown, if it says so."""
+        known = self.seen.isascii() and self.seen.isdigit() and len(self.seen) < 19
+        return Decimal(self.seen) / 100 if known else None
+
 
 def entry_lines(data: QueryDict) -> list[EntryLine]:
     """The lines of a posted form, in their order; rows without a valid product are dropped."""
-    pairs = zip(data.getlist("product"), data.getlist("quantity"), strict=False)
+    rows = zip(
+        data.getlist("product"),
+        data.getlist("quantity"),
+        chain(data.getlist("seen"), repeat("")),
+        strict=False,
+    )
     return [
-        EntryLine(int(product), quantity)
-        for product, quantity in pairs
+        EntryLine(int(product), quantity, seen=seen)
+        for product, quantity, seen in rows
         if product.isascii() and product.isdigit() and 0 < len(product) < 19
     ]
 

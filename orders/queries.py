@@ -30,8 +30,11 @@ SHOWN_BESIDE: Final = 10
 MOST_REFERENCES: Final = 5000
 
 
-#: "PED-000482", "482": the number of an order as people write it.
-_NUMBER: Final = re.compile(rf"(?:{Order.NUMBER_PREFIX})?0*([1-9][0-9]{{0,17}})", re.IGNORECASE)
+#: "PED-000482", "ped 482", "#482", "pedido 482", "482": the number of an order as people write it.
+_NUMBER: Final = re.compile(
+    rf"(?P<ours>{Order.NUMBER_PREFIX.rstrip('-')}[\s-]*|#\s*)?(?:(?:pedido|order)\s+)?0*(?P<id>[1-9][0-9]{{0,17}})",
+    re.IGNORECASE,
+)
 #: Of a reference. With fewer signs too many begin so.
 _SHORTEST_REFERENCE: Final = 3
 
@@ -65,13 +68,19 @@ def get_order(order_id: int) -> Order:
 def number_in(text: str) -> int | None:
     """The id of the order whose number this is; None if it is no number of an order."""
     number = _NUMBER.fullmatch(text.strip())
-    return int(number[1]) if number else None
+    return int(number["id"]) if number else None
+
+
+def is_our_number(text: str) -> bool:
+    """It says itself that it is the number of an order here, and nothing of the customer's."""
+    number = _NUMBER.fullmatch(text.strip())
+    return number is not None and number["ours"] is not None
 
 
 def ids_by_reference(text: str) -> "QuerySet[Order, int] | None":
     """Whose customer's reference begins so, deleted ones too; a few signs are a whole one. None if it is none."""
     code = as_code(text)
-    if not code or (number_in(text) and not text.strip().isdigit()):  # "PED-482" is nobody's
+    if not code or is_our_number(text):
         return None
     begins_so = begins_with("reference_code", code)
     if len(code) < _SHORTEST_REFERENCE:

@@ -1,6 +1,6 @@
 """What can be done to orders: place, price, move on, delete, annotate. The only writers of an order's status."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -75,6 +75,13 @@ class InactiveProduct(Conflict):
     title = "Inactive product"
 
 
+class PriceChanged(Conflict):
+    """`items` names the products that cost another price now than the one that was agreed upon."""
+
+    code = "price_changed"
+    title = "Price changed"
+
+
 class NewItem(NamedTuple):
     """What the caller wants: a product and a number of pieces."""
 
@@ -120,6 +127,7 @@ def place_order(
     due_date: date | None = None,
     customer_reference: str = "",
     delivery_address: str | None = None,
+    prices: Mapping[int, Decimal] | None = None,
     seen_before: bool | None = None,
 ) -> Placement:
     """Reserve the stock and book the order, once for each key of this actor.
@@ -130,11 +138,12 @@ def place_order(
     Args:
         items: quantities in whole pieces; a product named twice becomes one line with the sum.
         delivery_address: the customer's address of this moment when not given.
+        prices: by product, what the customer was told each piece costs; the order is refused if one has changed.
         seen_before: what Redis has said of the key, if it was asked already.
 
     Raises:
-        Denied, NotFound (customer or product), InactiveCustomer, InactiveProduct, InsufficientStock (with
-        every short line), IdempotencyKeyReused, Invalid, Busy.
+        Denied, NotFound (customer or product), InactiveCustomer, InactiveProduct, PriceChanged,
+        InsufficientStock (with every short line), IdempotencyKeyReused, Invalid, Busy.
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
         raise Denied(_("Your role may not place orders."))
@@ -168,6 +177,7 @@ def place_order(
         due_date=due_date,
         customer_reference=customer_reference,
         delivery_address=delivery_address,
+        prices=prices or {},
     )
 
 
@@ -185,6 +195,7 @@ def _place(
     due_date: date | None,
     customer_reference: str,
     delivery_address: str | None,
+    prices: Mapping[int, Decimal],
 ) -> Placement:
     known, customers, products = together(
         asking_for_key(key_hash),
@@ -196,6 +207,8 @@ def _place(
     _require_quantities(items)
     customer = _orderable_customer(customer_id, customers)
     priced, total = _price(wanted, products)
+    if prices:
+        _require_prices(priced, prices)
     now = clock.now()
     order = Order(
         customer=customer,
@@ -374,6 +387,27 @@ def _price(
     if total > LARGEST:
         raise Invalid.field("/items", "total_too_large", _("The total is larger than can be kept."))
     return priced, total
+
+
+def _require_prices(priced: Iterable[PricedItem], agreed: Mapping[int, Decimal]) -> None:
+    changed = [
+        item
+        for item in priced
+        if agreed.get(item.line.product_id, item.unit_price) != item.unit_price
+    ]
+    if changed:
+        named = ", ".join(item.line.sku for item in changed)
+        raise PriceChanged(
+            _("Another price than before: %(skus)s.") % {"skus": named},
+            items=[
+                {
+                    "product_id": item.line.product_id,
+                    "sku": item.line.sku,
+                    "unit_price": item.unit_price,
+                }
+                for item in changed
+            ],
+        )
 
 
 @retrying_atomic

@@ -125,6 +125,8 @@ def move_stock(
             raise Invalid.field("/delta", "too_much_stock", _("More stock than can be kept."))
         changes.append(change)
     if short:
+        if kind == Kind.ADJUSTED:
+            raise _held_by_orders(changes[0], short)
         raise insufficient(short)
     _write_levels(changes, events_each)
     _write_ledger(
@@ -163,6 +165,19 @@ def insufficient(short: Sequence[dict[str, Any]]) -> InsufficientStock:
     )
     return InsufficientStock(
         _("Not enough stock. %(items)s.") % {"items": named}, items=list(short)
+    )
+
+
+def _held_by_orders(change: StockChange, short: Sequence[dict[str, Any]]) -> InsufficientStock:
+    """The refusal of an adjustment, which is of one product: who counts has asked for nothing."""
+    return InsufficientStock(
+        _("%(sku)s: %(on_hand)s would be on hand, and orders hold %(reserved)s.")
+        % {
+            "sku": change.line.sku,
+            "on_hand": grouped(change.on_hand_after),
+            "reserved": grouped(change.reserved_after),
+        },
+        items=list(short),
     )
 
 

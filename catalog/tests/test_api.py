@@ -246,6 +246,8 @@ def test_stock_never_falls_below_what_is_reserved(
         assert answer.body["items"] == [
             {"product_id": product.pk, "sku": product.sku, "requested": 3, "available": 2}
         ]
+        said = f"{product.sku}: 7 would be on hand, and orders hold 8."
+        assert answer.body["detail"] == said
     assert snapshot() == before
     assert adjust(api, product, delta=-2).body["available"] == 0
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.services import update_user
 from catalog.models import Product
+from catalog.services import update_product
 from customers.models import Customer
 from customers.services import update_customer
 from erp_site.core import clock, request_id
@@ -532,6 +534,72 @@ def test_a_past_order_is_repeated_into_a_new_form(
     ]
     assert response.context["customer"].pk == order.customer_id
     assert "Ring twice" in text(response)
+
+
+def test_a_repeated_order_goes_to_an_address_of_its_own_only_where_that_is_certain(
+    desk: Client, admin: User, product: Product, place: Callable[..., Order],
+    make_customer: Callable[..., Customer],
+) -> None:  # fmt: skip
+    customer = make_customer(address="Rua A, 1\nSantos")
+
+    def again(order: Order) -> tuple[str, str]:
+        response = desk.get(f"/orders/new?repeat={order.pk}")
+        return response.context["form"]["delivery_address"].value(), text(response)
+
+    usual = place((product, 1), customer_id=customer.pk)
+    elsewhere = place((product, 1), customer_id=customer.pk, delivery_address="Obra, Km 4")
+    assert again(usual)[0] == ""
+    assert again(elsewhere)[0] == "Obra, Km 4"
+    update_customer(actor=admin, customer_id=customer.pk, address="Rua B, 2")
+    for order, address in ((usual, "Rua A, 1 Santos"), (elsewhere, "Obra, Km 4")):
+        filled, page = again(order)
+        assert filled == ""
+        assert f"{order.number} went to “{address}”. Left empty," in page
+
+
+def test_another_customer_does_not_get_the_address_of_the_one_before(
+    desk: Client, product: Product, place: Callable[..., Order],
+    make_customer: Callable[..., Customer],
+) -> None:  # fmt: skip
+    customer = make_customer(address="Rua A, 1\nSantos")
+    place((product, 1), customer_id=customer.pk, delivery_address="Obra, Km 4")
+    for typed, stays in (
+        ("Rua A, 1\r\nSantos ", ""),
+        ("Obra, Km 4", ""),
+        ("Praia, 9", "Praia, 9"),
+    ):
+        body = entry(customer, (product, 1), action="change_customer", delivery_address=typed)
+        context = desk.post("/orders/new", body, headers=HTMX).context
+        assert (context["customer"], context["form"]["delivery_address"].value()) == (None, stays)
+
+
+def test_a_price_that_changed_under_the_form_is_shown_before_it_is_booked(
+    desk: Client, admin: User, customer: Customer, make_product: Callable[..., Product]
+) -> None:
+    one, other = make_product(price="22.30"), make_product(price="1234.50")
+    body = entry(customer, (one, 1), (other, 2), seen=["2230", "123450"])
+    update_product(actor=admin, product_id=one.pk, price=Decimal("1099.00"))
+    response = desk.post("/orders/new", body, headers=HTMX)
+    page = text(response)
+    assert (response.status_code, Order.objects.count()) == (422, 0)
+    assert f"{one.sku} costs R$\xa01,099.00 now, not R$\xa022.30." in page
+    assert f"{other.sku} costs" not in page
+    assert 'name="seen" value="109900"' in page
+    body["seen"] = ["109900", "123450"]
+    placed = desk.post("/orders/new", body, headers=HTMX)["HX-Redirect"]
+    assert Order.objects.get().total == Decimal("3568.00")
+    # The answer was lost: the same form leads to the order that it has placed, whatever is charged by now.
+    update_product(actor=admin, product_id=one.pk, price=Decimal("5.00"))
+    assert desk.post("/orders/new", body, headers=HTMX)["HX-Redirect"] == placed
+
+
+@pytest.mark.parametrize("seen", [[], ["", "x"], ["٣", "9" * 30], ["2230"]])
+def test_a_form_that_says_no_price_is_taken_at_that_of_the_moment(
+    desk: Client, customer: Customer, make_product: Callable[..., Product], seen: list[str]
+) -> None:
+    one, other = make_product(price="22.30"), make_product(price="1.00")
+    desk.post("/orders/new", entry(customer, (one, 1), (other, 2), seen=seen), headers=HTMX)
+    assert Order.objects.get().total == Decimal("24.30")
 
 
 def test_a_step_is_taken_and_shown(

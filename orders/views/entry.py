@@ -82,7 +82,7 @@ def order_new(request: SignedIn) -> HttpResponse:
     if action == "customer":
         form.initial["customer"] = form.initial.get("customer") or _only_customer(request)
     elif action == "change_customer":
-        form.initial["customer"] = None
+        _leave_customer(form)
     return _show(request, form, *_changed(request, lines, action, argument))
 
 
@@ -111,12 +111,48 @@ def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
         initial |= {
             "customer": order.customer_id,
             "notes": order.notes,
-            "delivery_address": order.delivery_address,
+            "delivery_address": _address_again(request, order),
         }
         _add_again(lines, order)
     elif customer.isascii() and customer.isdigit():
         initial["customer"] = customer
     return EntryForm(initial=initial), lines
+
+
+def _address_again(request: SignedIn, order: Order) -> str:
+    """Where a repeated order goes, if not to the customer's own address, which every order carries, too.
+
+    If the customer was changed since, nobody knows whether they have moved or were to be supplied elsewhere: then it
+    is asked for.
+    """
+    if _is_one_text(order.delivery_address, order.customer.address):
+        return ""
+    if order.customer.updated_at <= order.created_at:
+        return order.delivery_address
+    messages.warning(
+        request,
+        _(
+            "%(number)s went to “%(address)s”. Left empty, this order goes to the customer's own address."
+        )
+        % {"number": order.number, "address": " ".join(order.delivery_address.split())},
+    )
+    return ""
+
+
+def _leave_customer(form: EntryForm) -> None:
+    """Another customer is to be chosen: an address of this one must not stay for them, what else was typed does."""
+    customer = _customer(form.initial.get("customer"))
+    form.initial["customer"] = None
+    if customer is not None:
+        past = [order.delivery_address for order in queries.latest_of_customer(customer.pk)]
+        typed = form.initial.get("delivery_address", "")
+        if any(_is_one_text(typed, theirs) for theirs in (customer.address, *past)):
+            form.initial["delivery_address"] = ""
+
+
+def _is_one_text(one: str, other: str) -> bool:
+    """The same but for the spaces and the ends of lines, which browsers write in their own way."""
+    return one.split() == other.split()
 
 
 def fill(lines: Sequence[EntryLine]) -> None:
@@ -286,12 +322,20 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
             due_date=head["due_date"],
             customer_reference=head["customer_reference"],
             delivery_address=head["delivery_address"] or None,
+            prices={
+                line.product_id: seen for line in lines if (seen := line.seen_price) is not None
+            },
         )
     except InsufficientStock as error:
         missing = {item["product_id"]: item["available"] for item in error.facts["items"]}
         for line in lines:
             line.available = missing.get(line.product_id, line.available)
         return _show(request, form, lines, [error.message])
+    except services.PriceChanged as error:
+        fill(lines)
+        changed = {item["product_id"] for item in error.facts["items"]}
+        repriced = [line for line in lines if line.product_id in changed]
+        return _show(request, form, lines, repriced=repriced, status=422)
     except IdempotencyKeyReused:
         return _already_placed(request, lines)
     except DomainError as error:
@@ -325,6 +369,7 @@ def _show(
     code: str | None = None,
     product_choices: Sequence[Product] = (),
     customer_form: CustomerForm | None = None,
+    repriced: Sequence[EntryLine] = (),
     status: int | None = None,
 ) -> HttpResponse:
     customer = _customer(form["customer"].value())
@@ -334,6 +379,7 @@ def _show(
         "customer": customer,
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
         "problems": problems,
+        "repriced": repriced[:MOST_PROBLEMS],
         "pasted": request.POST.get("pasted", "") if pasted is None else pasted,
         "code": request.POST.get("code", "") if code is None else code,
         "product_choices": [as_record(product) for product in product_choices],
