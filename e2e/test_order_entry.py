@@ -33,6 +33,18 @@ def begin(page: Page, customer: dict[str, Any]) -> None:
     expect(page.locator("#code")).to_be_focused()
 
 
+def paste(page: Page, text: str) -> None:
+    """Into the field of codes, as from a spreadsheet."""
+    page.locator("#code").evaluate(
+        """(field, text) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text", text);
+            field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+        }""",
+        text,
+    )
+
+
 def lines(page: Page) -> list[tuple[str, str]]:
     """SKU and quantity of each line."""
     return [
@@ -393,17 +405,14 @@ def test_lines_are_pasted_where_codes_are_typed_and_what_is_unknown_stays(
         make_product(f"PASTE-{number}", on_hand=500)
     page = desk("operator")
     begin(page, make_customer("Pasted Lines"))
-    page.locator("#code").evaluate(
-        """(field, text) => {
-            const clipboardData = new DataTransfer();
-            clipboardData.setData("text", text);
-            field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
-        }""",
-        "PASTE-0;24\npaste-1\t300,00\nUNKNOWN;1\nPASTE-2",
-    )
+    paste(page, "PASTE-0;24\npaste-1\t300,00\nUNKNOWN;1\nPASTE-2")
     expect(page.locator("#problems")).to_have_text("No product has the code “UNKNOWN”.")
     expect(page.get_by_label("One product a line")).to_have_value("UNKNOWN;1")
     assert lines(page) == [("PASTE-0", "24"), ("PASTE-1", "300"), ("PASTE-2", "1")]
+    paste(page, "PASTE-2;2\nUNHEARD;3")  # what waits from the first list stays
+    expect(page.locator("#problems")).to_contain_text("UNHEARD")
+    expect(page.get_by_label("One product a line")).to_have_value("UNKNOWN;1\nUNHEARD;3")
+    assert lines(page)[2] == ("PASTE-2", "3")
 
 
 def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(

@@ -274,7 +274,7 @@
     const text = event.clipboardData.getData("text").trim();
     if (!event.target.matches("#code") || !/[\n;\t]/.test(text)) return;
     event.preventDefault();
-    $("#pasted").value = text;
+    wait(text); // after what waits there already
     $("[data-paste]").click();
   });
 
