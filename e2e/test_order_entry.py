@@ -1,7 +1,8 @@
 """Journeys through order entry, the screen that must be as fast as the hands on it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def begin(page: Page, customer: dict[str, Any]) -> None:
     page.keyboard.type(customer["name"])
     expect(page.get_by_role("option", name=re.compile(customer["name"]))).to_be_visible()
     page.keyboard.press("Enter")
+    expect(page.locator(".picked")).to_be_visible()
     expect(page.locator("#code")).to_be_focused()
 
 
@@ -43,6 +45,31 @@ def paste(page: Page, text: str) -> None:
         }""",
         text,
     )
+
+
+@contextmanager
+def unanswered(page: Page) -> Iterator[list[Route]]:
+    """What the form sends meanwhile is answered only afterwards, one after the other."""
+    held: list[Route] = []
+    is_over = False
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST" and not is_over:
+            held.append(route)
+        else:
+            route.fallback()
+
+    page.route("**/orders/new", hold)
+    yield held
+    until_sent(page, held)
+    is_over = True
+    for route in held:
+        route.fulfill(response=route.fetch())
+
+
+def until_sent(page: Page, held: list[Route]) -> None:
+    while not held:
+        page.wait_for_timeout(10)
 
 
 def lines(page: Page) -> list[tuple[str, str]]:
@@ -413,6 +440,121 @@ def test_lines_are_pasted_where_codes_are_typed_and_what_is_unknown_stays(
     expect(page.locator("#problems")).to_contain_text("UNHEARD")
     expect(page.get_by_label("One product a line")).to_have_value("UNKNOWN;1\nUNHEARD;3")
     assert lines(page)[2] == ("PASTE-2", "3")
+
+
+def test_what_is_done_while_the_form_is_replaced_stays_done(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(4):
+        make_product(f"MEANWHILE-{number}", on_hand=99)
+    page = desk("operator")
+    begin(page, make_customer("Meanwhile"))
+    for number in range(2):
+        scan(page, f"MEANWHILE-{number}")
+        expect(page.get_by_label(f"Quantity of MEANWHILE-{number}")).to_be_focused()
+        page.keyboard.press("Enter")
+    waiting = page.get_by_label("One product a line")
+    with unanswered(page) as held:
+        paste(page, "MEANWHILE-0;5\nMEANWHILE-2;3")
+        until_sent(page, held)
+        page.get_by_label("Quantity of MEANWHILE-0").fill("7")
+        page.get_by_role("button", name="Remove MEANWHILE-1").click()
+        page.get_by_label("Due date").fill("2999-02-02")
+        page.get_by_label("Customer reference").fill("PO 5")
+        page.get_by_label("Delivery address").fill("Rua A, 1")
+        waiting.press("Control+End")
+        waiting.press_sequentially("\nUNKNOWN;1")
+        page.locator("#code").focus()
+        scan(page, "MEANWHILE-3")
+        page.get_by_label("Notes").fill("Ring twice")
+    expect(page.get_by_label("Quantity of MEANWHILE-3")).to_have_value("1")
+    assert lines(page) == [
+        ("MEANWHILE-0", "7"),
+        ("MEANWHILE-2", "3"),
+        ("MEANWHILE-3", "1"),
+    ]
+    expect(page.locator("[data-piece-count]")).to_have_text("11")
+    expect(page.get_by_label("Due date")).to_have_value("2999-02-02")
+    expect(page.get_by_label("Customer reference")).to_have_value("PO 5")
+    expect(page.get_by_label("Delivery address")).to_have_value("Rua A, 1")
+    expect(waiting).to_have_value("UNKNOWN;1")
+    expect(page.get_by_label("Notes")).to_have_value("Ring twice")
+
+
+def test_the_hands_stay_where_they_are_when_the_form_is_replaced(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    make_product("HANDS-1")
+    page = desk("operator")
+    begin(page, make_customer("Hands Stay"))
+    notes = page.get_by_label("Notes")
+    with unanswered(page) as held:
+        paste(page, "HANDS-1\nUNKNOWN;1")
+        until_sent(page, held)
+        notes.press_sequentially("Ring tice")
+        for _letter in "ice":
+            page.keyboard.press("ArrowLeft")
+    expect(page.locator("#problems")).to_be_visible()
+    expect(notes).to_be_focused()
+    page.keyboard.type("w")
+    expect(notes).to_have_value("Ring twice")
+
+
+def test_what_is_scanned_and_typed_as_a_customer_is_chosen_arrives(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    customer = make_customer("Chosen And On")
+    for number in range(2):
+        make_product(f"AND-ON-{number}")
+    page = desk("operator")
+    page.goto("/orders/new")
+    page.locator("#customer-search").press_sequentially(customer["name"])
+    expect(page.get_by_role("option", name="Chosen And On")).to_be_visible()
+    with unanswered(page):
+        page.keyboard.press("Enter")
+        scan(page, "AND-ON-0")
+        page.keyboard.type("AND-ON")
+    expect(page.locator(".picked")).to_contain_text("Chosen And On")
+    page.keyboard.type("-1")
+    expect(page.get_by_label("Quantity of AND-ON-0")).to_have_value("1")
+    expect(page.locator("#code")).to_have_value("AND-ON-1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Quantity of AND-ON-1")).to_be_focused()
+    assert lines(page) == [("AND-ON-0", "1"), ("AND-ON-1", "1")]
+
+
+def test_a_scan_answered_before_the_form_is_replaced_is_no_line_lost(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(2):
+        make_product(f"OVERTAKEN-{number}")
+    page = desk("operator")
+    begin(page, make_customer("Overtaken"))
+    with unanswered(page):
+        for number in range(2):
+            scan(page, f"OVERTAKEN-{number}")
+        paste(page, "OVERTAKEN-0;4")
+    expect(page.get_by_label("Quantity of OVERTAKEN-0")).to_have_value("5")
+    expect(page.get_by_label("Quantity of OVERTAKEN-1")).to_have_value("1")
+
+
+def test_what_is_typed_while_a_draft_comes_back_is_not_overwritten(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    product = make_product("COMES-BACK")
+    page = desk("operator")
+    begin(page, make_customer("Comes Back"))
+    scan(page, product["sku"])
+    expect(page.get_by_label("Quantity of COMES-BACK")).to_be_focused()
+    page.get_by_label("Notes").fill("Ring twice")
+    with unanswered(page) as held:
+        page.reload()
+        until_sent(page, held)
+        page.get_by_label("Customer reference").press_sequentially("PO 8")
+    expect(page.get_by_label("Quantity of COMES-BACK")).to_have_value("1")
+    expect(page.get_by_label("Customer reference")).to_have_value("PO 8")
+    expect(page.get_by_label("Customer reference")).to_be_focused()
+    expect(page.get_by_label("Notes")).to_have_value("Ring twice")
 
 
 def test_a_new_customer_is_added_and_a_past_order_repeated_without_leaving(

@@ -98,26 +98,76 @@
       hidden.name = "customer";
       hidden.value = option.dataset.value;
       form().append(hidden);
-      close(field);
-      $("[data-choose-customer]").click();
+      chooseCustomer();
     } else {
       add(option.dataset.value);
     }
   }
+  // The search is over: what is typed until the answer is there is meant for the items.
+  function chooseCustomer() {
+    close($("#customer-search"));
+    code().focus();
+    $("[data-choose-customer]").click();
+  }
   // The field is free for the next scan at once; what was not found comes back into it.
   let awaited = 0;
-  let early = []; // before htmx listens: sent then, it would be a new page, with the hands at another field
   function add(text) {
-    const field = code();
-    if (early) early.push(text);
-    else {
+    code().value = "";
+    close(code());
+    later(() => {
+      const field = code();
+      const typed = field.value;
       awaited += 1;
       field.value = text;
       $("[data-add]").click();
-    }
-    field.value = "";
-    close(field);
+      field.value = typed;
+    });
   }
+
+  // --- while an answer is under way that replaces the whole form, the hands go on: what they changed since it was asked
+  // for is put into the new form, and what would send the form waits for it.
+  let busy = 1; // such answers; and htmx, until it listens: sent before, it would be a new page
+  const held = [];
+  function later(send) {
+    held.push(send);
+    release();
+  }
+  function release() {
+    while (!busy && held.length) held.shift()();
+  }
+  const typedIn = (form) => $$("input:not([type=hidden]), textarea", form);
+  const asSent = () => ({ values: new Map(typedIn(form()).map(({ id, value }) => [id, value])), hands: document.activeElement });
+  function carryOver({ values, hands }, old, now) {
+    for (const row of $$("#lines > .line", old)) if (!values.has($("input[name=quantity]", row).id)) put(row);
+    for (const id of values.keys()) if (!$(`[id="${id}"]`, old)) document.getElementById(id)?.closest("#lines > .line")?.remove();
+    for (const field of typedIn(old)) {
+      const sent = values.get(field.id);
+      const place = document.getElementById(field.id);
+      if (!place || sent === undefined || field.value === sent) continue;
+      // Of these the answer has taken what it was sent.
+      const isMore = field.matches("#code, #pasted") && field.value.startsWith(sent);
+      place.value = isMore ? (place.value + field.value.slice(sent.length)).trimStart() : field.value;
+      place.dispatchEvent(new Event("input", { bubbles: true })); // that is looked up and added up too
+    }
+    const place = old.contains(now) && document.getElementById(now.id);
+    if (!place || (now === hands && now.value === values.get(now.id))) return;
+    place.focus();
+    if (now.selectionStart != null && now.value === place.value) place.setSelectionRange(now.selectionStart, now.selectionEnd);
+  }
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+    if (ctx.target?.id === "entry") ctx.sent = asSent();
+  });
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+    if (ctx.sent) busy += 1;
+  });
+  document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+    if (ctx.sent) ctx.left = [form(), document.activeElement];
+  });
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+    if (!ctx.sent) return;
+    busy -= 1;
+    release();
+  });
 
   // Without an answer a code waits among the pasted lines, from where all of them are added at once.
   function wait(text) {
@@ -185,7 +235,7 @@
       const option = !list.hidden && fresh(field) ? marked(list) : null;
       if (option) choose(field, option);
       else if (field.dataset.combo === "product" && field.value.trim()) add(field.value.trim());
-      else if (field.dataset.combo === "customer" && field.value.trim()) $("[data-choose-customer]").click();
+      else if (field.dataset.combo === "customer" && field.value.trim()) chooseCustomer();
     }
   }
   document.addEventListener("keydown", (event) => {
@@ -246,20 +296,19 @@
     }
     keepDraft();
   });
-  // The answer of a scan: a product that is there already gets one more, a new one waits for its quantity.
+  // A product that is there already gets more.
+  function put(arrived) {
+    const row = $(`#lines > [id="${arrived.id}"]`);
+    if (row) {
+      $("input[name=quantity]", row).value = (pieces(row) || 0) + (pieces(arrived) || 0);
+      arrived.remove();
+    } else $("#lines").append(arrived);
+    return row ?? arrived;
+  }
+  // The answer of a scan: a new product waits for its quantity.
   document.addEventListener("line:added", () => {
     let row = null;
-    for (const arrived of $$("#arrived > .line")) {
-      row = $(`#lines > [id="${arrived.id}"]`);
-      if (row) {
-        const input = $("input[name=quantity]", row);
-        input.value = (pieces(row) || 0) + 1;
-        arrived.remove();
-      } else {
-        $("#lines").append(arrived);
-        row = arrived;
-      }
-    }
+    for (const arrived of $$("#arrived > .line")) row = put(arrived);
     if (!row) return;
     update();
     keepDraft();
@@ -274,8 +323,10 @@
     const text = event.clipboardData.getData("text").trim();
     if (!event.target.matches("#code") || !/[\n;\t]/.test(text)) return;
     event.preventDefault();
-    wait(text); // after what waits there already
-    $("[data-paste]").click();
+    later(() => {
+      wait(text); // after what waits there already
+      $("[data-paste]").click();
+    });
   });
 
   // --- a new customer takes what was searched for in vain
@@ -351,15 +402,24 @@
     const [, , text] = drafts().find(([key]) => key === wanted) ?? [];
     if (!text) return;
     keepDraft();
+    const sent = asSent();
     const kept = new URLSearchParams(text);
     kept.set("csrfmiddlewaretoken", $("input[name=csrfmiddlewaretoken]", form()).value);
     const headers = { "HX-Request": "true", "HX-Request-Type": "partial" };
+    busy += 1;
     const answer = await fetch(form().getAttribute("action"), { method: "POST", headers, body: kept }).catch(() => null);
-    if (!answer?.ok) return; // it stays on offer
-    form().outerHTML = await answer.text();
-    htmx.process(form());
-    settle(wanted);
-    ready();
+    const restored = answer?.ok && (await answer.text().catch(() => null));
+    busy -= 1;
+    // Without it, the draft stays on offer.
+    if (restored) {
+      const left = [form(), document.activeElement];
+      form().outerHTML = restored;
+      htmx.process(form());
+      settle(wanted);
+      ready();
+      carryOver(sent, ...left);
+    }
+    release();
   }
   document.addEventListener("change", keepDraft);
   addEventListener("pagehide", keepDraft);
@@ -391,7 +451,7 @@
       problems.scrollIntoView({ block: "nearest" });
     } else if (document.activeElement === document.body) ($("[aria-invalid=true]", form()) || $("[autofocus]", form()))?.focus();
   }
-  document.addEventListener("htmx:after:swap", () => {
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     if (!form() || $("#palette")?.open) return;
     const unknown = $("#scan-problem[data-code]");
     if (unknown) {
@@ -401,6 +461,7 @@
       code().select();
     }
     ready();
+    if (ctx.left && !ctx.left[0].isConnected) carryOver(ctx.sent, ...ctx.left);
     keepDraft();
   });
   // One sending is enough: the button rests until the answer (the key in the form makes a second harmless anyway).
@@ -416,9 +477,8 @@
     ready();
     // Fast hands type and scan before htmx listens (it starts in a task of its own): that is looked up and added too.
     setTimeout(() => {
-      const scanned = early ?? [];
-      early = null;
-      scanned.forEach(add);
+      if (!event.persisted) busy -= 1;
+      release();
       const field = document.activeElement;
       if (field.matches("[data-combo]") && field.value && !fresh(field)) field.dispatchEvent(new Event("input", { bubbles: true }));
     });
