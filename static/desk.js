@@ -153,7 +153,7 @@
     else if (event.key === "x" && row >= 0) $("input[type=checkbox]", $$("[data-row]")[row])?.click();
     else if (!event.repeat) {
       const target = $(`[data-key="${CSS.escape(event.key)}"]`);
-      if (!target) return;
+      if (!target || target.closest("[inert]")) return;
       event.preventDefault();
       if (target.matches("input")) {
         target.focus();
@@ -182,10 +182,17 @@
   // What had the focus may be swapped away. Then the hands go on where they were: at the sorted column, at the top of
   // the next page, at the mistake in a form, at the heading of the order that has moved on.
   let was = null; // the element that had the focus
+  const DOUBLE = 600; // milliseconds in which a second press belongs to the first
   document.addEventListener("htmx:before:swap", () => (was = document.activeElement));
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     ready();
     const region = ctx.target?.id && document.getElementById(ctx.target.id);
+    // A double press is one: its second half would meet the next step, or what has moved under the pointer.
+    const actions = region && $("[data-rests]", region);
+    if (actions) {
+      actions.inert = true;
+      setTimeout(() => (actions.inert = false), DOUBLE);
+    }
     if (!region || was?.isConnected || document.activeElement !== document.body) return;
     const place = $("[aria-invalid=true]", region) || (was.closest("th") && $("th[aria-sort] a", region)) || $("h1", region) || region;
     if (!place.matches("a, .form-control, .form-select")) place.tabIndex = -1;
