@@ -125,6 +125,36 @@ def test_notes_are_added_by_everyone_who_works_here_and_read_by_all(
     expect(page.get_by_label("Quantity of NOTE-1")).to_have_value("1")
 
 
+def test_a_note_that_is_being_written_stays_when_the_order_moves_on(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("Half A Note"), (make_product("HALF-1"), 1))
+    page = desk("manager")
+    page.goto(f"/orders/{order['id']}")
+    note = page.get_by_label("Note", exact=True)
+    note.fill("Back door, after")
+    key = page.locator(".comment [name=idempotency_key]").input_value()
+    page.get_by_role("button", name="Confirm").click()
+    expect(status(page)).to_have_text("Confirmed")
+    expect(note).to_have_value("Back door, after")
+    # The same note as before: sent already, with the answer lost, it is still written once.
+    assert page.locator(".comment [name=idempotency_key]").input_value() == key
+    # The hands are back in the note before the answer comes.
+    page.evaluate(
+        """document.addEventListener("htmx:before:request", () => {
+          document.querySelector(".comment textarea").focus();
+        }, { once: true })"""
+    )
+    page.get_by_role("button", name="Mark as picked").click()
+    expect(status(page)).to_have_text("Picked")
+    expect(note).to_be_focused()
+    page.keyboard.type(" three")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.locator(".timeline blockquote")).to_have_text("Back door, after three")
+    expect(note).to_have_value("")
+    assert page.locator(".comment [name=idempotency_key]").input_value() != key
+
+
 def test_the_list_by_keyboard_and_from_record_to_record(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

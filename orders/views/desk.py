@@ -151,6 +151,7 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         "can_cancel": OrderStatus.CANCELLED in actions,
         "steps": steps(order, page.timeline),
         "note_form": NoteForm(),
+        "note_answered": False,
         "cancel_form": StatusForm(
             initial={"status": OrderStatus.CANCELLED, "version": order.version}
         ),
@@ -221,10 +222,10 @@ def _show_detail(
     return render(request, "orders/order_detail.html", context, status=status)
 
 
-def _answer_detail(request: SignedIn, order_id: int, message: str) -> HttpResponse:
+def _answer_detail(request: SignedIn, order_id: int, message: str, **more: Any) -> HttpResponse:
     """After something was done to an order."""
     if is_partial(request):
-        return toast(_show_detail(request, order_id), message)
+        return toast(_show_detail(request, order_id, **more), message)
     messages.success(request, message)
     return redirect("orders:detail", order_id)
 
@@ -234,9 +235,9 @@ def _answer_detail(request: SignedIn, order_id: int, message: str) -> HttpRespon
 def order_note(request: SignedIn, order_id: int) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
-        return _show_detail(request, order_id, status=422, note_form=form)
+        return _show_detail(request, order_id, status=422, note_form=form, note_answered=True)
     services.add_note(actor=request.user, order_id=order_id, **form.cleaned_data)
-    return _answer_detail(request, order_id, _("The note is added."))
+    return _answer_detail(request, order_id, _("The note is added."), note_answered=True)
 
 
 @require_safe
