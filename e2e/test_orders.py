@@ -493,6 +493,38 @@ def test_selected_orders_move_together_and_the_refused_one_says_why(
     expect(page.get_by_role("row", name=ready["number"])).to_contain_text("Cancelled")
 
 
+def test_cancelling_ticked_orders_without_a_reason_asks_for_it_and_keeps_them_ticked(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Without A Reason"), make_product("REASON-1")
+    orders = [place(customer, (product, 1)) for _ in range(3)]
+    page = desk("manager")
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Cancel…").click()
+    reason = page.get_by_label("Reason")
+    for empty in ("", "  "):
+        reason.fill(empty)
+        page.get_by_role("button", name="Cancel orders").click()
+        expect(reason).to_be_focused()
+        said = reason.evaluate("field => field.validationMessage")
+        assert said == "Say why the order is cancelled."
+        expect(page.locator("input[name=ids]:checked")).to_have_count(3)
+    expect(reason).to_have_attribute("maxlength", "2000")
+    # What asks for no reason goes on without one.
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("3 of 3 orders moved.")
+    page.get_by_role("link", name="Back to the list").click()
+    page.get_by_label(f"Select {orders[0]['number']}").check()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel orders").click()
+    expect(reason).to_be_focused()
+    reason.fill("Closed down")
+    page.get_by_role("button", name="Cancel orders").click()
+    expect(page.get_by_role("row", name=orders[0]["number"])).to_contain_text("Cancelled")
+
+
 def test_a_question_opens_at_its_button_with_room_around_it_on_every_screen(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

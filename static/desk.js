@@ -45,6 +45,14 @@
     $$("details.filter[open]").forEach((panel) => panel.contains(event.target) || (panel.open = false));
   });
 
+  // A button that asks for a reason: asked here, so that the ticks and the question stay. `required` would hold back the
+  // other buttons of the form, too, where nobody sees the field.
+  document.addEventListener("click", (event) => {
+    const { form, dataset } = event.target.closest("button") ?? {};
+    const field = form && form.elements[$("[data-asks]", form)?.dataset.asks];
+    field?.setCustomValidity(dataset.asks && !field.value.trim() ? dataset.empty : "");
+  });
+
   // --- filters: a button that holds something back is marked
   function syncFilters() {
     for (const panel of $$(".filters details.filter")) {
