@@ -180,9 +180,9 @@ def _plain(parameter: dict[str, Any]) -> dict[str, Any]:
 
 def _complete_responses(operation: dict[str, Any], *, is_read: bool, is_public: bool) -> None:
     responses = operation["responses"]
-    statuses = [422, 429, 503]
+    statuses = [400, 422, 429, 503]
     if "requestBody" in operation:
-        statuses += [400, 413, 415]
+        statuses += [413, 415]
     if not is_public:
         statuses += [401, 403]
     for status in statuses:

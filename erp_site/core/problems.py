@@ -8,7 +8,12 @@ from typing import Any, Final
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+)
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -174,6 +179,11 @@ def install(api: NinjaAPI) -> None:
     @api.exception_handler(RequestDataTooBig)
     def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
         return problem(413, "A body has at most 1 MiB")
+
+    @api.exception_handler(SuspiciousOperation)
+    def _suspicious(request: HttpRequest, error: SuspiciousOperation) -> HttpResponse:
+        # Django refuses these with 400 on pages; here they would pass for a bug of ours.
+        return problem(400, "Too many parameters" if isinstance(error, TooManyFieldsSent) else "")
 
     @api.exception_handler(OperationalError)
     def _database(request: HttpRequest, error: OperationalError) -> HttpResponse:

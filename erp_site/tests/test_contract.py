@@ -146,6 +146,22 @@ class TestQuery:
                 ]
         assert (lists, record_counts()) == ({"status", "types"}, before)
 
+    def test_too_many_parameters_are_400(
+        self, bearer: Api, anonymous: Api, cookie: Api, operator: User
+    ) -> None:
+        query = {f"p{number}": "1" for number in range(1001)}
+        sign_in = {"email": operator.email, "password": "correct-horse-battery"}
+        for answer in (
+            bearer.get("/orders", **query),
+            cookie.get("/orders", **query),
+            anonymous.post("/auth/jwt/login", sign_in, **query),
+        ):
+            assert (answer.status, answer.code) == (400, "malformed")
+            assert answer.body["detail"] == "Too many parameters"
+            assert answer.headers["Content-Type"] == PROBLEM
+        page = cookie.client.get("/orders/", query)
+        assert (page.status_code, page["Content-Type"]) == (400, "text/html; charset=utf-8")
+
     @pytest.mark.parametrize("name", LISTS)
     def test_lists_refuse_wrong_pages_by_name(
         self, bearer: Api, ids: dict[str, int], name: str, subtests: pytest.Subtests
