@@ -91,8 +91,9 @@ class Limiter:
 
         The first that has none left refuses the request: those after it are not counted. `beside` is asked on the way.
         """
+        window, elapsed = divmod(time.time(), self.window)
+        reset = max(1, math.ceil(self.window - elapsed))
         if self.shared:
-            window, elapsed = divmod(time.time(), self.window)
             keys = [
                 f"erp:limit:{identity}:{self.window}:{each:.0f}"
                 for identity in identities
@@ -103,19 +104,17 @@ class Limiter:
                 self.item.amount, 1 - elapsed / self.window, self.window * 2, beside=beside,
             )  # fmt: skip
             if counts is not None:
-                reset = max(1, math.ceil(self.window - elapsed))
                 used = counts[0] if counts[0] < 0 else max(counts)
                 return Hit(used > 0, self.item.amount - used if used > 0 else 0, reset)
-        return self._hit_alone(*identities)
+        return self._hit_alone(*identities, reset=reset)
 
-    def _hit_alone(self, *identities: str) -> Hit:
+    def _hit_alone(self, *identities: str, reset: int) -> Hit:
+        # limits' windows begin by the clock as ours do, but its own reset is when the next hit of before is forgotten.
         hits = []
         for identity in identities:
             allowed = self.local.hit(self.item, identity)
             window = self.local.get_window_stats(self.item, identity)
-            # limits reports "now" as the end on the first hit of a window.
-            reset = math.ceil(max(0.0, window.reset_time - time.time())) or self.window
-            hits.append(Hit(allowed, max(0, window.remaining), max(1, reset)))
+            hits.append(Hit(allowed, max(0, window.remaining), reset))
             if not allowed:
                 break
         return min(hits)

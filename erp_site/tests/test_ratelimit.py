@@ -262,6 +262,19 @@ class TestBearer:
         assert ask("10.0.0.3", token).headers["RateLimit-Remaining"] == "2"
 
 
+@pytest.mark.parametrize("in_redis", [False, True])
+def test_the_reset_is_when_the_window_ends(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, in_redis: bool
+) -> None:
+    url = request.getfixturevalue("redis_server").url if in_redis else None
+    limiter = Limiter(parse("30/minute"), url)
+    resets = []
+    for second in (0, 17, 59.5, 60, 77, 119):
+        monkeypatch.setattr(time, "time", lambda now=second: 1_000_000 * 60.0 + now)
+        resets.append([limiter.hit("ip:a").reset for _ in range(8)])
+    assert resets == [[60] * 8, [43] * 8, [1] * 8, [60] * 8, [43] * 8, [1] * 8]
+
+
 class TestRedis:
     def test_processes_count_together(self, redis_server: RedisServer) -> None:
         one, other = (Limiter(parse("3/hour"), redis_server.url) for _ in range(2))
