@@ -239,4 +239,7 @@ class ApiProblemMiddleware:
                 "Send application/json",
                 headers={"Accept-Patch": "application/json"} if request.method == "PATCH" else None,
             )
+        if length and request.headers.get("Content-Encoding", "").lower() not in {"", "identity"}:
+            # Compressed JSON would be called broken JSON, and what is none taken although it says it were compressed.
+            return problem(415, "Send the body as it is", headers={"Accept-Encoding": "identity"})
         return None

@@ -1,5 +1,6 @@
 """The lines of the contract that cross every endpoint, tried on all of them as the document lists them."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -516,6 +517,26 @@ class TestBodies:
                     assert (response.status_code, response["Content-Type"]) == (415, PROBLEM)
                     accepts = "application/json" if method == "patch" else None
                     assert response.get("Accept-Patch") == accepts
+
+    def test_a_compressed_body_is_415_and_says_what_is_taken(
+        self, bearer: Api, ids: dict[str, int], subtests: pytest.Subtests
+    ) -> None:
+        before = record_counts()
+        for name in BODIES:
+            method, path, _operation = OPERATIONS[name]
+            body = json.dumps(example(name)).encode()
+            for coding, raw in (("gzip", gzip.compress(body)), ("br", body), ("x, y", body)):
+                with subtests.test(operation=name, coding=coding):
+                    headers = {"Content-Encoding": coding}
+                    answer = bearer(method, path.format(**ids), raw, headers=headers)
+                    assert (answer.status, answer.code) == (415, "unsupported_media_type")
+                    assert answer.headers["Accept-Encoding"] == "identity"
+        assert record_counts() == before
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+    def test_a_body_as_it_is_may_say_so(self, bearer: Api, coding: str) -> None:
+        answer = bearer.patch("/auth/me", {"name": "Zé"}, headers={"Content-Encoding": coding})
+        assert (answer.status, answer.body["name"]) == (200, "Zé")
 
     def test_a_charset_beside_the_content_type_is_fine(self, bearer: Api) -> None:
         response = bearer.client.patch(
