@@ -215,6 +215,11 @@ class ApiProblemMiddleware:
             request.method = "GET"  # what can be got has a head; the server leaves the body out
         response = self._refused_body(request) or self.get_response(request)
         request.method = asked
+        allowed = response.get("Allow", "").split(", ")
+        if "GET" in allowed and "HEAD" not in allowed:
+            response["Allow"] = ", ".join(
+                [*allowed, "HEAD"]
+            )  # as above; the router knows nothing of it
         if response.status_code >= HTTPStatus.BAD_REQUEST and not response.get(
             "Content-Type", ""
         ).startswith(CONTENT_TYPE):

@@ -257,12 +257,13 @@ class TestPaths:
     ) -> None:
         for path in PATHS:
             there = {method for method, it, _operation in OPERATIONS.values() if it == path}
+            allowed = there | {"head"} if "get" in there else there
             for method in {"get", "post", "put", "patch", "delete", "trace", "brew"} - there:
                 with subtests.test(path=path, method=method):
                     answer = bearer(method, path.format(**ids))
                     assert (answer.status, answer.code) == (405, "method_not_allowed")
                     assert answer.headers["Content-Type"] == PROBLEM
-                    assert set(answer.headers["Allow"].lower().split(", ")) == there
+                    assert sorted(answer.headers["Allow"].lower().split(", ")) == sorted(allowed)
 
     def test_what_can_be_got_has_a_head(
         self, bearer: Api, ids: dict[str, int], subtests: pytest.Subtests

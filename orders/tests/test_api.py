@@ -315,7 +315,7 @@ def test_a_wrong_method_is_a_405_problem(api: Api) -> None:
     assert (answer.status, answer.code, sorted(answer.headers["Allow"].split(", "))) == (
         405,
         "method_not_allowed",
-        ["GET", "POST"],
+        ["GET", "HEAD", "POST"],
     )
 
 
