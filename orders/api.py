@@ -290,6 +290,17 @@ def list_order_notes(
     openapi_extra=problems(404),
 )
 @needs(Permission.ADD_ORDER_NOTE)
-def add_order_note(request: SignedIn, order_id: QueryId, body: NoteIn) -> Status:
-    """Notes are added, never changed."""
-    return Status(201, services.add_note(actor=request.user, order_id=order_id, text=body.text))
+def add_order_note(
+    request: SignedIn,
+    order_id: QueryId,
+    body: NoteIn,
+    idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
+) -> Status:
+    """Notes are added, never changed. The optional key makes it happen once: sent again, it is the same note."""
+    note = services.add_note(
+        actor=request.user,
+        order_id=order_id,
+        text=body.text,
+        idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
+    )
+    return Status(201, note)

@@ -551,21 +551,21 @@ def _save(order: Order) -> None:
 def add_note(
     *, actor: "User", order_id: int, text: str, idempotency_key: str | None = None
 ) -> OrderNote:
-    """Write something on an order, for everybody who reads it.
-
-    With a key the same words are written once; others, from a form that somebody went back to, are another note.
+    """Write something on an order, for everybody who reads it; with a key once.
 
     Raises:
-        Denied, NotFound.
+        Denied, NotFound, IdempotencyKeyReused.
     """
     if not actor.has_perm(Permission.ADD_ORDER_NOTE):
         raise Denied(_("Your role may not add notes."))
     require_order(order_id)
     key_hash = None
-    if idempotency_key:
-        same = {"key": idempotency_key, "order_id": order_id, "text": text}
-        key_hash = idempotency.key_hash(actor.pk, ADD_NOTE, idempotency.fingerprint(same))
+    if idempotency_key is not None:
+        key_hash = idempotency.key_hash(actor.pk, ADD_NOTE, idempotency_key)
         if written := OrderNote.objects.filter(key_hash=key_hash).first():
+            # Notes never change, so the note itself says what the key was used for.
+            if (written.order_id, written.text) != (order_id, text):
+                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
             return written
     return OrderNote.objects.create(
         order_id=order_id,

@@ -15,7 +15,7 @@ from erp_site.core import clock, taxid
 from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api, level_of
 from orders.filters import OrderFilter
-from orders.models import Order, OrderHistory
+from orders.models import Order, OrderHistory, OrderNote
 from orders.schemas import OrderListParams, OrderOut
 
 pytestmark = pytest.mark.django_db
@@ -377,6 +377,27 @@ def test_notes_are_listed_oldest_first(
     assert [(n["text"], n["actor"]["id"]) for n in notes] == [("one", admin.pk), ("two", admin.pk)]
     assert api.post(f"/orders/{order.pk}/notes", {"text": " "}).status == 422
     assert api.get("/orders/999/notes").status == 404
+
+
+def test_a_note_is_written_once_for_its_key(
+    api_as: Callable[..., Api], admin: User, operator: User, product: Product,
+    place: Callable[..., Order],
+) -> None:  # fmt: skip
+    api, order, other = api_as(operator), place((product, 1)), place((product, 1))
+
+    def note(api: Api, order: Order, text: str, key: str) -> Answer:
+        keyed = {"Idempotency-Key": key}
+        return api.post(f"/orders/{order.pk}/notes", {"text": text}, headers=keyed)
+
+    first, again = note(api, order, "Back\r\ndoor", "n1"), note(api, order, "Back\r\ndoor", '"n1"')
+    assert (first.status, again.status, again.body) == (201, 201, first.body)
+    for order_, text in ((order, "Front door"), (other, "Back\r\ndoor")):
+        used = note(api, order_, text, "n1")
+        assert (used.status, used.code) == (422, "idempotency_key_reused")
+    assert note(api, order, "Back door", "\x7f").code == "validation_error"
+    assert OrderNote.objects.count() == 1
+    mine, next_ = note(api_as(admin), order, "Hers", "n1"), note(api, order, "Back door", "n2")
+    assert (mine.status, next_.status, OrderNote.objects.count()) == (201, 201, 3)
 
 
 def numbers(answer: Answer) -> list[int]:

@@ -15,6 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
+from erp_site.core import idempotency
 from erp_site.core.errors import Denied, DomainError, Duplicate, NotFound, StaleVersion
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
@@ -236,7 +237,14 @@ def order_note(request: SignedIn, order_id: int) -> HttpResponse:
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _show_detail(request, order_id, status=422, note_form=form, note_answered=True)
-    services.add_note(actor=request.user, order_id=order_id, **form.cleaned_data)
+    # Other words, from a form that somebody went back to, are another note.
+    key = idempotency.fingerprint({**form.cleaned_data, "order_id": order_id})
+    services.add_note(
+        actor=request.user,
+        order_id=order_id,
+        text=form.cleaned_data["text"],
+        idempotency_key=key if form.cleaned_data["idempotency_key"] else None,
+    )
     return _answer_detail(request, order_id, _("The note is added."), note_answered=True)
 
 
