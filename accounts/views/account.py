@@ -29,7 +29,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
-from oauthlib.oauth2 import InvalidClientError
+from oauthlib.oauth2 import InvalidClientError  # type: ignore[import-untyped]  # has no stubs
 
 from accounts import headless, services
 from accounts.auth import SignedIn
