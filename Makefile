@@ -41,7 +41,7 @@ relay: .venv/.base $(MYSQL) ## Run one relay process (any number may run)
 ## Check
 
 .PHONY: test test-mysql e2e faults bench bench-lists fuzz lint types docs-check messages-check vendor-check deploy-check
-test: .venv/.dev $(MYSQL) ## Run the whole suite: with branch coverage, then in a browser (ARGS=path: that part alone)
+test: .venv/.dev $(MYSQL) ## Run the whole suite: with coverage, then in a browser (ARGS=path: that part alone)
 ifeq ($(ARGS),)
 	@$(PYTEST) --cov
 	@if $(PY) -m e2e.chromium; then $(JOURNEYS); fi
