@@ -217,9 +217,8 @@ class ApiProblemMiddleware:
         request.method = asked
         allowed = response.get("Allow", "").split(", ")
         if "GET" in allowed and "HEAD" not in allowed:
-            response["Allow"] = ", ".join(
-                [*allowed, "HEAD"]
-            )  # as above; the router knows nothing of it
+            # As above: the router knows nothing of it.
+            response["Allow"] = ", ".join([*allowed, "HEAD"])
         if response.status_code >= HTTPStatus.BAD_REQUEST and not response.get(
             "Content-Type", ""
         ).startswith(CONTENT_TYPE):
