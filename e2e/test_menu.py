@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from e2e.conftest import Served, Watch
 
@@ -66,6 +66,8 @@ def test_ctrl_k_leads_to_pages_products_customers_and_actions(
     palette = page.get_by_role("dialog", name="Go to")
     expect(palette.get_by_role("option").first).to_have_attribute("aria-selected", "true")
     page.keyboard.type("kaya")
+    # Two fit "kay" as well, the product with that code first.
+    expect(palette.locator(".palette-choices")).to_have_attribute("data-typed", "kaya")
     expect(palette.get_by_role("option")).to_have_count(2)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
@@ -80,6 +82,57 @@ def test_ctrl_k_leads_to_pages_products_customers_and_actions(
     page.keyboard.press("Control+k")
     page.keyboard.press("Escape")
     expect(palette).to_be_hidden()
+
+
+@pytest.fixture
+def late(page: Page) -> Callable[[str], None]:
+    """Holds what the palette asks from now on; called, lets it be answered up to what was typed."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    def answer(typed: str) -> None:
+        while not any(route.request.url.endswith(f"q={typed}") for route in held):
+            page.wait_for_timeout(10)
+        while held:
+            held.pop(0).continue_()
+
+    page.route(re.compile(r"/palette\?q=."), hold)
+    return answer
+
+
+def test_an_answer_that_comes_late_does_not_take_the_choice_back(
+    desk: Desk, make_product: Make, make_customer: Make, late: Callable[[str], None]
+) -> None:
+    make_product("SOLV-1", name="Diluente azul")
+    make_customer("Diluent Aluguel")
+    page = desk()
+    palette = page.get_by_role("dialog", name="Go to")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("dilu")
+    late("dilu")
+    expect(palette.get_by_role("option")).to_have_count(2)
+    page.keyboard.type("en")
+    page.keyboard.press("ArrowDown")
+    late("diluen")
+    expect(palette.locator(".palette-choices")).to_have_attribute("data-typed", "diluen")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Diluente azul")
+
+
+def test_enter_before_the_answer_leads_to_what_was_typed(
+    desk: Desk, make_customer: Make, late: Callable[[str], None]
+) -> None:
+    make_customer("Enterprise Aluguel")
+    page = desk()
+    palette = page.get_by_role("dialog", name="Go to")
+    page.keyboard.press("Control+k")
+    expect(palette.get_by_role("option", name="New order")).to_be_visible()
+    page.keyboard.type("enterprise")
+    page.keyboard.press("Enter")
+    late("enterprise")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Enterprise Aluguel")
 
 
 def test_on_a_phone_the_palette_tells_of_a_product_below_its_name(

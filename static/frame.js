@@ -27,6 +27,10 @@
   const field = $(".palette-field", palette);
   const choices = () => $$("a[role=option]", palette);
   const chosen = () => $("[aria-selected=true]", palette);
+  // Do the choices answer what stands in the field now?
+  const answered = () => $(".palette-choices", palette).dataset.typed === field.value;
+  let moved = false; // by an arrow, since something was typed
+  let wanted = false; // by Enter, before the answer was there
 
   function choose(option) {
     choices().forEach((each) => each.setAttribute("aria-selected", each === option));
@@ -38,22 +42,37 @@
   function openPalette() {
     if (palette.open) return;
     field.value = "";
+    moved = wanted = false;
     palette.showModal();
     field.focus();
-    field.dispatchEvent(new Event("open-palette"));
+    field.dispatchEvent(new Event("ask-now"));
   }
 
-  document.addEventListener("htmx:after:swap", () => palette.open && choose(choices()[0]));
+  field.addEventListener("input", () => (moved = wanted = false));
+  let before; // where the choice led that is being replaced
+  document.addEventListener("htmx:before:swap", () => (before = chosen()?.href));
+  document.addEventListener("htmx:after:swap", () => {
+    if (!palette.open || chosen()) return; // closed, or something else of the page was swapped
+    // An answer that comes late does not take back what an arrow has chosen.
+    const again = moved && choices().find((each) => each.href === before);
+    moved = Boolean(again);
+    choose(again || choices()[0]);
+    if (wanted && answered()) chosen()?.click();
+  });
   palette.addEventListener("keydown", (event) => {
     const all = choices();
     const at = all.indexOf(chosen());
     const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
     if (to !== undefined && all.length) {
       event.preventDefault();
+      moved = true;
       choose(all[(to + all.length) % all.length]);
     } else if (event.key === "Enter") {
       event.preventDefault(); // without a choice there is nowhere to go yet
-      chosen()?.click();
+      if (moved || answered()) return chosen()?.click();
+      // Typed faster than it was answered: the first choice is still that of what stood here before.
+      wanted = true;
+      field.dispatchEvent(new Event("ask-now"));
     }
   });
 
