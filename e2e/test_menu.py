@@ -135,6 +135,21 @@ def test_enter_before_the_answer_leads_to_what_was_typed(
     expect(page.get_by_role("heading", level=1)).to_have_text("Enterprise Aluguel")
 
 
+def test_what_is_asked_of_the_palette_before_htmx_listens_is_answered(
+    desk: Desk, make_customer: Make, type_too_early: Callable[..., None]
+) -> None:
+    make_customer("Premature Aluguel")
+    page = desk()
+    page.add_init_script(
+        "document.addEventListener('DOMContentLoaded',"
+        " () => document.querySelector('[data-open-palette]').click())"
+    )
+    type_too_early(page, ".palette-field", "premat")
+    page.goto("/products/")
+    palette = page.get_by_role("dialog", name="Go to")
+    expect(palette.get_by_role("option")).to_have_accessible_name(re.compile("Premature Aluguel"))
+
+
 def test_on_a_phone_the_palette_tells_of_a_product_below_its_name(
     desk: Desk, make_product: Make
 ) -> None:

@@ -49,6 +49,8 @@
   }
 
   field.addEventListener("input", () => (moved = wanted = false));
+  // Opened before htmx listened here.
+  field.addEventListener("htmx:after:init", () => palette.open && field.dispatchEvent(new Event("ask-now")));
   let before; // where the choice led that is being replaced
   document.addEventListener("htmx:before:swap", () => (before = chosen()?.href));
   document.addEventListener("htmx:after:swap", () => {
