@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import psutil
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.core.management.utils import get_random_secret_key
 
 PATIENCE = 60  # seconds; starting takes about two
 
@@ -29,7 +32,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(
-    folder: Path, port: int, *, wait: bool = True, **variables: str
+    folder: Path, port: int, *, wait: bool = True, cwd: Path = settings.BASE_DIR, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
     """A server of its own on a SQLite file of its own, answering; killed at the end if it still lives."""
     environment = os.environ | {
@@ -42,7 +45,7 @@ def served(
     }
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve"],
-        cwd=settings.BASE_DIR,
+        cwd=cwd,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -102,6 +105,25 @@ def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Pat
         "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again.",
         "Stopped.",
     ]
+
+
+def test_serve_collects_static_files_and_its_pages_name_them_at_the_first_start(
+    tmp_path: Path,
+) -> None:
+    aside = shutil.ignore_patterns(".*", "data", "staticfiles", "e2e", "docs", "__pycache__")
+    clone = shutil.copytree(settings.BASE_DIR, tmp_path / "clone", ignore=aside)
+    port = free_port()
+    key = get_random_secret_key()
+    with served(
+        tmp_path, port, cwd=clone, PRODUCTION="on", SECRET_KEY=key, ALLOWED_HOSTS="127.0.0.1"
+    ):
+        url = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{url}/accounts/login/", timeout=PATIENCE) as answer:
+            page = answer.read().decode()
+        (style,) = re.findall(r"/static/app\.[0-9a-f]{12}\.css", page)
+        with urllib.request.urlopen(f"{url}{style}", timeout=PATIENCE) as answer:
+            served_as = answer.read()
+    assert served_as == (clone / "staticfiles" / Path(style).name).read_bytes()
 
 
 def test_serve_makes_the_first_admin_of_a_database_that_has_nobody(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.staticfiles.finders import get_finders
-from django.contrib.staticfiles.storage import staticfiles_storage
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.core.files import locks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -110,10 +110,10 @@ class Command(BaseCommand):
 
     def collect_static_files(self) -> None:
         """Run `collectstatic` if production's manifest is older than any file it names."""
-        manifest_name = getattr(staticfiles_storage, "manifest_name", None)
-        if manifest_name is None:
+        files: object = staticfiles_storage
+        if not isinstance(files, ManifestFilesMixin):
             return
-        manifest = Path(settings.STATIC_ROOT or "", manifest_name)
+        manifest = Path(settings.STATIC_ROOT or "", files.manifest_name)
         collected = manifest.stat().st_mtime if manifest.exists() else 0
         sources = (
             Path(storage.path(name))
@@ -126,6 +126,8 @@ class Command(BaseCommand):
             command = [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity=0"]
             if subprocess.run(command, cwd=settings.BASE_DIR, check=False).returncode:
                 raise CommandError("The static files could not be collected.")
+            # Workers would answer every page by the manifest that this process has read: none, or the one of before.
+            files.hashed_files, files.manifest_hash = files.load_manifest()  # type: ignore[assignment]  # a pair
 
     def seed(self) -> None:
         from orders.models import Order  # noqa: PLC0415 -- workers import this module before Django is set up
