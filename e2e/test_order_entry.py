@@ -529,7 +529,7 @@ def test_a_scan_answered_before_the_form_is_replaced_is_no_line_lost(
     for number in range(2):
         make_product(f"OVERTAKEN-{number}")
     page = desk("operator")
-    begin(page, make_customer("Overtaken"))
+    begin(page, make_customer("Outrun"))
     with unanswered(page):
         for number in range(2):
             scan(page, f"OVERTAKEN-{number}")
