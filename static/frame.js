@@ -29,7 +29,8 @@
   const chosen = () => $("[aria-selected=true]", palette);
   // Do the choices answer what stands in the field now?
   const answered = () => $(".palette-choices", palette).dataset.typed === field.value;
-  let moved = false; // by an arrow, since something was typed
+  const ask = () => field.dispatchEvent(new Event("ask-now"));
+  let moved = null; // where the choice leads that an arrow has moved to since something was typed
   let wanted = false; // by Enter, before the answer was there
 
   function choose(option) {
@@ -42,22 +43,20 @@
   function openPalette() {
     if (palette.open) return;
     field.value = "";
-    moved = wanted = false;
+    [moved, wanted] = [null, false];
     palette.showModal();
     field.focus();
-    field.dispatchEvent(new Event("ask-now"));
+    ask();
   }
 
-  field.addEventListener("input", () => (moved = wanted = false));
+  field.addEventListener("input", () => ([moved, wanted] = [null, false]));
   // Opened before htmx listened here.
-  field.addEventListener("htmx:after:init", () => palette.open && field.dispatchEvent(new Event("ask-now")));
-  let before; // where the choice led that is being replaced
-  document.addEventListener("htmx:before:swap", () => (before = chosen()?.href));
+  field.addEventListener("htmx:after:init", () => palette.open && ask());
   document.addEventListener("htmx:after:swap", () => {
     if (!palette.open || chosen()) return; // closed, or something else of the page was swapped
     // An answer that comes late does not take back what an arrow has chosen.
-    const again = moved && choices().find((each) => each.href === before);
-    moved = Boolean(again);
+    const again = choices().find((each) => each.href === moved);
+    if (!again) moved = null;
     choose(again || choices()[0]);
     if (wanted && answered()) chosen()?.click();
   });
@@ -67,14 +66,14 @@
     const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
     if (to !== undefined && all.length) {
       event.preventDefault();
-      moved = true;
       choose(all[(to + all.length) % all.length]);
+      moved = chosen().href;
     } else if (event.key === "Enter") {
       event.preventDefault(); // without a choice there is nowhere to go yet
       if (moved || answered()) return chosen()?.click();
       // Typed faster than it was answered: the first choice is still that of what stood here before.
       wanted = true;
-      field.dispatchEvent(new Event("ask-now"));
+      ask();
     }
   });
 
