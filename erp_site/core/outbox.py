@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, connections
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 from redis.exceptions import RedisError
 
 from . import clock, consumers, metrics, redis
@@ -324,6 +324,30 @@ def counts(state: Delivery.State) -> dict[str, int]:
     """Deliveries in this state, by consumer."""
     rows = Delivery.objects.filter(state=state).order_by("consumer")
     return dict(rows.values_list("consumer").annotate(count=Count("pk")))
+
+
+# --- dead letters
+
+
+def dead_letters(consumer: str | None = None) -> QuerySet[Delivery]:
+    """What consumers, or this one, refused too often, oldest first."""
+    dead = Delivery.objects.filter(state=State.DEAD)
+    if consumer:
+        dead = dead.filter(consumer=consumer)
+    return dead.order_by("consumer", "position")
+
+
+def revive(dead: QuerySet[Delivery]) -> int:
+    """Give these dead letters all their tries again, beginning now. Returns how many.
+
+    Later events of the same record may have been delivered meanwhile: a consumer gets these after them.
+    """
+    revived = dead.order_by().update(
+        state=State.OPEN, attempts=0, due_at=clock.now(), leased_until=None, finished_at=None
+    )
+    if revived:
+        wake()
+    return revived
 
 
 # --- waking and waiting

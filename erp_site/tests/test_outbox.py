@@ -1,5 +1,6 @@
 """The relay: nothing is lost, nothing overtakes, a poison event holds nobody up, and who dies is replaced."""
 
+import io
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
@@ -401,6 +403,77 @@ def test_a_poison_event_is_tried_backs_off_becomes_a_dead_letter_and_releases_th
     assert recorder.got == [(2, 1), (1, 2)]
     assert states() == {"dead": 1, "done": 2}
     assert outbox.counts(Delivery.State.DEAD) == {"recorder": 1}
+
+
+def dead_letters(*options: str) -> list[str]:
+    out = io.StringIO()
+    call_command("dead_letters", *options, stdout=out)
+    return out.getvalue().splitlines()
+
+
+@committed
+def test_dead_letters_are_listed_and_delivered_once_more():
+    one, other = Recorder("one", tries=1), Recorder("other", tries=1)
+    one.error_for = {(1, 1): ValueError("no such 'customer'"), (2, 1): ValueError("busy")}
+    other.error_for = {(1, 1): ValueError("busy")}
+    record((1, 1), (1, 2), (2, 1))
+    both = relay(one, other)
+    both.run(once=True)
+    first, second, of_other = Delivery.objects.filter(state="dead").order_by("consumer", "position")
+
+    *listed, total = dead_letters()
+    assert total == "3 dead letters."
+    assert [line.split()[:3] for line in listed] == [
+        [str(each.pk), each.consumer, "stock.adjusted"] for each in (first, second, of_other)
+    ]
+    assert "stock 1, position 1  1 tries until" in listed[0]
+    assert listed[0].endswith("ValueError: no such 'customer'")
+    assert dead_letters("--consumer", "other")[-1] == "1 dead letters."
+
+    one.error_for = other.error_for = {}
+    assert dead_letters("--retry", str(second.pk)) == ["1 to be delivered once more."]
+    both.run(once=True)
+    assert (one.got, sorted(other.got)) == ([(1, 2), (2, 1)], [(1, 2), (2, 1)])
+    assert dead_letters("--consumer", "one", "--retry") == ["1 to be delivered once more."]
+    both.run(once=True)
+    assert one.got == [(1, 2), (2, 1), (1, 1)]
+    assert states() == {"dead": 1, "done": 5}
+    assert dead_letters("--retry") == ["1 to be delivered once more."]
+    both.run(once=True)
+    assert states() == {"done": 6}
+    assert dead_letters() == ["No dead letters."]
+
+
+@committed
+def test_a_dead_letter_that_is_none_is_named_and_nothing_is_done():
+    recorder = Recorder(tries=1)
+    recorder.error_for = {(1, 1): ValueError("busy")}
+    record((1, 1), (2, 1))
+    relay(recorder).run(once=True)
+    dead = Delivery.objects.get(state="dead")
+    delivered = Delivery.objects.get(state="done")
+
+    with pytest.raises(CommandError, match=f"Not among the dead letters: {delivered.pk}. Nothing"):
+        dead_letters("--retry", str(dead.pk), str(delivered.pk))
+    with pytest.raises(CommandError, match=r"No consumer is named 'recoder'; there are .*recorder"):
+        dead_letters("--consumer", "recoder", "--retry")
+    assert states() == {"dead": 1, "done": 1}
+
+
+@committed
+def test_a_revived_dead_letter_has_all_its_tries_again():
+    recorder = Recorder(tries=2)
+    recorder.error_for = {(1, 1): ValueError("busy")}
+    record((1, 1))
+    one = relay(recorder)
+    for state in ("open", "dead"):
+        one.run(once=True)
+        make_due()
+        assert states() == {state: 1}
+    dead_letters("--retry")
+    one.run(once=True)
+    assert Delivery.objects.get().attempts == 1
+    assert states() == {"open": 1}
 
 
 def test_back_off_doubles_to_ten_minutes_with_full_jitter():
