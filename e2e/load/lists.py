@@ -459,8 +459,8 @@ def _engine() -> str:
 
         return f"SQLite {sqlite3.sqlite_version}"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT VERSION()")
-        return str(cursor.fetchone()[0])
+        cursor.execute("SELECT VERSION(), @@innodb_buffer_pool_size DIV 1048576")
+        return "{} with a buffer pool of {} MiB".format(*cursor.fetchone())
 
 
 class Server:

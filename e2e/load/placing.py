@@ -380,8 +380,9 @@ three seconds and for four pages a second.
 3. **Relay**: `RELAY=thread` is enough until `erp_outbox_lag_seconds` in `/metrics` grows; then `RELAY=off` and
    `manage.py relay_events` beside the web processes, two of them if need be.
 4. **Memory and disk**: each web process needs about {memory:.0f} MiB. A million orders with their lines, histories,
-   movements and events take 8 GB of disk, half of it indexes. Lists stay quick with MariaDB's 128 MB of buffer pool,
-   since each reads the front of one index; 1 GB holds all indexes of the orders' table (0.8 GB).
+   movements and events take 8 GB of disk, half of it indexes. Lists stay quick with 128 MB of InnoDB's buffer pool,
+   since each reads the front of one index, and are quicker with the 512 MB that docker-compose.yml gives to MySQL; 1 GB
+   holds all indexes of the orders' table (0.8 GB).
 5. **Redis** holds rate limits, key hints and the stream: 256 MB are plenty, and losing it loses no order.
 6. **From SQLite to MySQL** when a second machine is wanted, or more than one web process: the embedded default takes
    its orders one after the other.
