@@ -1,6 +1,8 @@
 """Settings: one typed environment, read once; a wrong value stops the start and says how to mend it."""
 
+import re
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +23,9 @@ DATA_DIR = BASE_DIR / "data"
 KNOWN_SECRETS = frozenset(
     {"changeme", "change-me", "secret", "insecure", "django-insecure", "test"}
 )
+
+#: What Django compares the Host header with: names, addresses, IPv6 in brackets, and all below one with a dot in front.
+HOST_NAME = re.compile(r"\*|\.?[\w.-]+|\[[0-9a-fA-F:.]+\]")
 
 
 def _comma_separated(value: object) -> object:
@@ -80,6 +85,11 @@ class Environment(BaseSettings):
                 raise ValueError(f"is empty. {mending}")
             if "*" in value:
                 raise ValueError(f"is '*', which is everybody's. {mending}")
+        if strange := next((host for host in value if not HOST_NAME.fullmatch(host)), None):
+            raise ValueError(
+                f"{strange!r} is not a host's name: no https://, no port and no path, "
+                "e.g. ALLOWED_HOSTS=orders.example.com,localhost."
+            )
         return value
 
     @field_validator("SECRET_KEY")
@@ -121,9 +131,11 @@ class Environment(BaseSettings):
 
         if value != "off":
             try:
-                parse(value)
+                limit = parse(value)
             except ValueError as error:
                 raise ValueError("use 600/minute, 20/second or the like, or off") from error
+            if limit.amount < 1:
+                raise ValueError("lets nobody in. Use 600/minute, 20/second or the like, or off")
         return value
 
     @field_validator("TIME_ZONE")
@@ -152,12 +164,16 @@ class Environment(BaseSettings):
             parts = _parts(value)
             if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.netloc or parts.path):
                 raise ValueError("use redis://host:6379/0, rediss://... or unix:///path")
+            number = parts.path.strip("/")
+            if parts.scheme != "unix" and number and not number.isdecimal():
+                raise ValueError("ends with the number of a database: redis://host:6379/0")
         return value
 
     @field_validator("EMAIL_URL")
     @classmethod
     def _mailer_is_known(cls, value: str) -> str:
         mailer(value)
+        sender(value, [])
         return value
 
 
@@ -165,14 +181,14 @@ def _parts(url: str) -> SplitResult:
     """A URL taken apart.
 
     Raises:
-        ValueError: its port is no number; most often a password with a / or # in it. It is not repeated.
+        ValueError: its port is none; most often a password with a / or # in it. It is not repeated.
     """
     parts = urlsplit(url)
     try:
         parts.port  # noqa: B018 -- it is read here for its error
     except ValueError:
         raise ValueError(
-            "the port is not a number; in a password write / as %2F, # as %23, ? as %3F, @ as %40"
+            "the port is not a number up to 65535; in a password write / as %2F, # as %23, ? as %3F, @ as %40"
         ) from None
     return parts
 
@@ -226,17 +242,17 @@ def database(url: str) -> dict[str, Any]:
 
 
 def mailer(url: str) -> dict[str, Any]:
-    """Django's description of `console://`, `memory://` or `smtp[s]://user:password@host:port`."""
+    """Django's description of `console://`, `memory://` or `smtp[s]://user:password@host:port[?from=...]`."""
     parts = _parts(url)
     if parts.scheme == "console":
         return {"BACKEND": "django.core.mail.backends.console.EmailBackend"}
     if parts.scheme == "memory":
         return {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
-    if parts.scheme in {"smtp", "smtp+tls", "smtps"}:
+    if parts.scheme in {"smtp", "smtp+tls", "smtps"} and parts.hostname:
         return {
             "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
             "OPTIONS": {
-                "host": parts.hostname or "localhost",
+                "host": parts.hostname,
                 "port": parts.port or {"smtp": 25, "smtp+tls": 587, "smtps": 465}[parts.scheme],
                 "username": unquote(parts.username or ""),
                 "password": unquote(parts.password or ""),
@@ -248,6 +264,23 @@ def mailer(url: str) -> dict[str, Any]:
     raise ValueError(
         "use console://, smtp://host:25, smtp+tls://user:password@host:587 or smtps://user:password@host:465"
     )
+
+
+def sender(url: str, hosts: Sequence[str]) -> str:
+    """Whom mail comes from: `?from=` of EMAIL_URL, or the address that signs in to the mail server, or one of our host.
+
+    Mail servers refuse what comes from whom they do not know.
+    """
+    parts = _parts(url)
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    named = asked.pop("from", None)
+    if asked or (named is not None and "@" not in named):
+        raise ValueError(
+            "after a ? stands from=orders@example.com, whom mail comes from, and no more"
+        )
+    user = unquote(parts.username or "")
+    names = (host.lstrip(".") for host in hosts if re.search(r"[a-z]\.[a-z]", host))
+    return named or (user if "@" in user else f"noreply@{next(names, 'localhost')}")
 
 
 def kept_secret_key() -> str:
@@ -395,6 +428,7 @@ CACHES["template_fragments"] = {
     "OPTIONS": {"MAX_ENTRIES": 2_000},
 }
 MAILERS = {"default": mailer(env.EMAIL_URL)}
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = sender(env.EMAIL_URL, ALLOWED_HOSTS)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("pt-br", "Português (Brasil)"), ("en", "English")]

@@ -75,7 +75,9 @@ class OutboxCollector(Collector):
     """
 
     def collect(self) -> Iterator[Metric]:
-        from . import outbox  # noqa: PLC0415 -- it counts its deliveries here, and imports this module
+        from . import consumers, outbox  # noqa: PLC0415 -- the outbox counts its deliveries here
+
+        none = {consumer.name: 0 for consumer in consumers.registered()}
 
         try:
             lag = outbox.lag()
@@ -85,8 +87,8 @@ class OutboxCollector(Collector):
         yield GaugeMetricFamily(
             "erp_outbox_lag_seconds", "Age of the oldest event that is not everywhere yet", lag
         )
-        yield _by_consumer("erp_outbox_open", "Deliveries under way", open_)
-        yield _by_consumer("erp_outbox_dead_letters", "Deliveries given up", dead)
+        yield _by_consumer("erp_outbox_open", "Deliveries under way", none | open_)
+        yield _by_consumer("erp_outbox_dead_letters", "Deliveries given up", none | dead)
 
 
 def _by_consumer(name: str, documentation: str, counts: dict[str, int]) -> Metric:

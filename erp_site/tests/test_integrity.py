@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -187,7 +188,10 @@ def test_rows_are_read_in_chunks(
 def test_the_command_says_that_all_is_well(desk: dict[str, int]) -> None:
     out = StringIO()
     call_command("check_integrity", stdout=out)
-    assert out.getvalue().startswith("All is well: 4 orders, 6 lines, 10 steps, 4 stock levels, ")
+    name = Path(connection.settings_dict["NAME"]).name
+    assert out.getvalue().startswith(
+        f"All is well in {connection.display_name} {name}: 4 orders, 6 lines, 10 steps, 4 stock levels, "
+    )
     assert out.getvalue().count("\n") == 1
 
 

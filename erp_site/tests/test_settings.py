@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as django_settings
 from pydantic import ValidationError
 
-from erp_site.settings import Environment, database, mailer
+from erp_site.settings import Environment, database, mailer, sender
 
 #: The contract's variables; PRODUCTION is set by the image and by `make serve`, never by people.
 VARIABLES: Final = {
@@ -166,6 +166,12 @@ class TestVariables:
             ("DEBUG", "on", True),
             ("HTTPS", "off", False),
             ("ALLOWED_HOSTS", "a.example, b.example,", ["a.example", "b.example"]),
+            (
+                "ALLOWED_HOSTS",
+                ".shop.example,127.0.0.1,[::1]",
+                [".shop.example", "127.0.0.1", "[::1]"],
+            ),
+            ("REDIS_URL", "redis://127.0.0.1:6379/2", "redis://127.0.0.1:6379/2"),
             ("CSRF_TRUSTED_ORIGINS", "https://a.example", ["https://a.example"]),
             ("TRUSTED_PROXIES", "2", 2),
             ("RATE_LIMIT", "off", "off"),
@@ -186,9 +192,17 @@ class TestVariables:
             ("TRUSTED_PROXIES", "-1"),
             ("TRUSTED_PROXIES", "11"),
             ("RATE_LIMIT", "often"),
+            ("RATE_LIMIT", "0/minute"),
+            ("ALLOWED_HOSTS", "https://orders.example.com"),
+            ("ALLOWED_HOSTS", "localhost,orders.example.com:8000"),
+            ("ALLOWED_HOSTS", "localhost orders.example.com"),
             ("REGISTRATION", "secret"),
             ("TIME_ZONE", "Brasil"),
             ("EMAIL_URL", "pigeon://"),
+            ("EMAIL_URL", "smtp:/mail.example"),
+            ("EMAIL_URL", "smtp://mail.example:99999"),
+            ("EMAIL_URL", "smtp://mail.example?from=desk"),
+            ("EMAIL_URL", "smtp://mail.example?form=desk@shop.example"),
             ("WEB_WORKERS", "0"),
             ("WEB_THREADS", "65"),
             ("PORT", "65536"),
@@ -198,6 +212,7 @@ class TestVariables:
             ("DATABASE_URL", "mysql://erp:hunter2/3@localhost/erp"),
             ("REDIS_URL", "localhost:6379"),
             ("REDIS_URL", "redis://"),
+            ("REDIS_URL", "redis://127.0.0.1:6379/abc"),
             ("CSRF_TRUSTED_ORIGINS", "https://a.example,orders.example.com"),
         ],
     )
@@ -260,6 +275,21 @@ class TestMail:
         assert (options["host"], options["port"]) == ("mail.example", port)
         assert (options["use_tls"], options["use_ssl"]) == (tls, ssl)
         assert options["password"] == ("p@ss" if "p%40ss" in url else "")
+
+    @pytest.mark.parametrize(
+        ("url", "address"),
+        [
+            ("smtp://mail.example?from=Mesa%20%3Cdesk@shop.example%3E", "Mesa <desk@shop.example>"),
+            ("smtps://ana%40shop.example:secret@mail.example", "ana@shop.example"),
+            ("smtps://ana:secret@mail.example", "noreply@orders.shop.example"),
+            ("console://", "noreply@orders.shop.example"),
+        ],
+    )
+    def test_mail_comes_from_whom_the_server_knows(self, url: str, address: str) -> None:
+        assert sender(url, ["127.0.0.1", "localhost", ".orders.shop.example"]) == address
+
+    def test_where_no_host_has_a_name_it_comes_from_this_machine(self) -> None:
+        assert sender("console://", ["127.0.0.1", "localhost", "[::1]"]) == "noreply@localhost"
 
 
 @pytest.fixture

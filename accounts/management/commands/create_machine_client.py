@@ -35,6 +35,6 @@ class Command(BaseCommand):
         self.stderr.write(
             "Keep the secret now, it is not shown again. A token, good for an hour:\n"
             "  curl -u CLIENT_ID:CLIENT_SECRET -d grant_type=client_credentials "
-            "http://127.0.0.1:8000/identity/o/api/token\n"
+            "https://HOST/identity/o/api/token\n"
             f"It acts as {made.user.email} ({role}): deactivate that user to shut it out."
         )

@@ -1,9 +1,11 @@
 """Is the data as it should be? Exit 0 and one line of figures, or 1 and what is wrong."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from erp_site import integrity
 from erp_site.integrity import MOST_COUNTED, Report
@@ -21,8 +23,12 @@ class Command(BaseCommand):
         if report.breaches:
             self.describe(report)
             raise CommandError(f"Rules broken: {len(report.breaches)}.")
+        # Asked of another database than meant, all would be well too.
+        database = f"{connection.display_name} {Path(connection.settings_dict['NAME']).name}"
         figures = ", ".join(f"{number:,} {what}" for what, number in report.figures.items())
-        self.stdout.write(f"All is well: {figures} ({time.monotonic() - started:.1f} s).")
+        self.stdout.write(
+            f"All is well in {database}: {figures} ({time.monotonic() - started:.1f} s)."
+        )
 
     def describe(self, report: Report) -> None:
         for rule, count in report.breaches.items():
