@@ -7,7 +7,7 @@ import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from erp_site.core.filtering import FlagFilter, ListFilter
+from erp_site.core.filtering import FlagFilter, ListFilter, MoneyFilter
 from erp_site.core.search import matching, prefixed
 
 from . import queries
@@ -23,12 +23,8 @@ class ProductFilter(ListFilter):
     name = django_filters.CharFilter(method="filter_name", max_length=200, label=_("Name"))
     sku = django_filters.CharFilter(method="filter_sku", max_length=64, label="SKU")
     is_active = FlagFilter("is_active", label=_("Sold"))
-    price_min = django_filters.NumberFilter(
-        "price", "gte", min_value=0, max_value=MOST, decimal_places=2, label=_("Price from")
-    )
-    price_max = django_filters.NumberFilter(
-        "price", "lte", min_value=0, max_value=MOST, decimal_places=2, label=_("Price to")
-    )
+    price_min = MoneyFilter("price", "gte", min_value=0, max_value=MOST, label=_("Price from"))
+    price_max = MoneyFilter("price", "lte", min_value=0, max_value=MOST, label=_("Price to"))
     low_stock = FlagFilter(method="filter_low_stock", label=_("Low stock"))
 
     spans = (("price_min", "price_max"),)

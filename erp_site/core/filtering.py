@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from .errors import FieldError, Invalid
+from .fields import MoneyField
 
 #: What "to 9999-12-31" means, the way programs write an open end.
 END_OF_TIME: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
@@ -102,6 +103,12 @@ class DayFilter(django_filters.DateFilter):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs, input_formats=["%Y-%m-%d"])
+
+
+class MoneyFilter(django_filters.Filter):
+    """An amount as people write it, "1.234,56", or as programs do, "1234.56"; what could be either is refused."""
+
+    field_class = MoneyField
 
 
 class StrictBooleanField(forms.Field):

@@ -41,7 +41,7 @@ def desk(desk_of: Callable[[User], Client], admin: User) -> Client:
         ("/orders/?created_from=banana", [f"Criados a partir de: {NO_DATE}"]),
         ("/orders/?due_to=31/12/2026", ["Prazo até: Informe uma data válida."]),
         ("/orders/?late=yes", ["Só os atrasados: Use true ou false."]),
-        ("/products/?price_min=x", ["Preço de: Informe um número."]),
+        ("/products/?price_min=x", ["Preço de: Escreva um valor como 10 ou 10,50."]),
         ("/products/{product}?kind=x", ["Tipo: Faça uma escolha válida. x não é uma das escolhas disponíveis."]),
         ("/customers/?created_to=banana", [f"Cliente desde, até: {NO_DATE}"]),
         ("/users/?is_active=yes", ["Ativo: Use true ou false."]),
@@ -67,6 +67,18 @@ def test_a_wrong_value_is_said_with_the_label_of_its_field(
 def test_a_span_the_wrong_way_round_is_said(desk: Client, path: str, expected: list[str]) -> None:
     last, first = expected
     assert said(desk, path) == [f"{last}: Não pode ser menor que “{first}”."]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("1.234,56", True), ("1234,56", True), ("1234.56", True), ("R$ 1.234,56", True), ("1.234,57", False)],
+)  # fmt: skip
+def test_a_price_is_read_as_people_write_it(
+    desk: Client, make_product: Callable[..., Product], written: str, found: bool
+) -> None:
+    make_product("CAF-1", price="1234.56")
+    page = desk.get("/products/", {"price_min": written}).content.decode()
+    assert ("CAF-1" in page, f'value="{written}"' in page) == (found, True)
 
 
 @pytest.mark.parametrize(
