@@ -12,11 +12,11 @@ from . import views
 users = [
     path("", views.user_list, name="list"),
     path("new", views.user_new, name="new"),
-    path("<int:user_id>", views.user_detail, name="detail"),
-    path("<int:user_id>/activity", views.user_activity, name="activity"),
-    path("<int:user_id>/reset", views.user_reset, name="reset"),
-    path("<int:user_id>/password", views.user_password, name="password"),
-    path("<int:user_id>/second-step", views.user_second_step, name="second_step"),
+    path("<id:user_id>", views.user_detail, name="detail"),
+    path("<id:user_id>/activity", views.user_activity, name="activity"),
+    path("<id:user_id>/reset", views.user_reset, name="reset"),
+    path("<id:user_id>/password", views.user_password, name="password"),
+    path("<id:user_id>/second-step", views.user_second_step, name="second_step"),
 ]
 urlpatterns = [
     path("accounts/login/", account.login, name="account_login"),

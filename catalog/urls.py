@@ -8,8 +8,8 @@ urlpatterns = [
     path("new", views.product_new, name="new"),
     path("adjust", views.stock_adjust, name="adjust"),
     path("undo", views.stock_undo, name="undo"),
-    path("<int:product_id>", views.product_detail, name="detail"),
-    path("<int:product_id>/edit", views.product_edit, name="edit"),
-    path("<int:product_id>/activity", views.product_activity, name="activity"),
-    path("<int:product_id>/delete", views.product_delete, name="delete"),
+    path("<id:product_id>", views.product_detail, name="detail"),
+    path("<id:product_id>/edit", views.product_edit, name="edit"),
+    path("<id:product_id>/activity", views.product_activity, name="activity"),
+    path("<id:product_id>/delete", views.product_delete, name="delete"),
 ]

@@ -7,8 +7,8 @@ urlpatterns = [
     path("", views.customer_list, name="list"),
     path("new", views.customer_new, name="new"),
     path("check", views.tax_id_check, name="check"),
-    path("<int:customer_id>", views.customer_detail, name="detail"),
-    path("<int:customer_id>/edit", views.customer_edit, name="edit"),
-    path("<int:customer_id>/activity", views.customer_activity, name="activity"),
-    path("<int:customer_id>/delete", views.customer_delete, name="delete"),
+    path("<id:customer_id>", views.customer_detail, name="detail"),
+    path("<id:customer_id>/edit", views.customer_edit, name="edit"),
+    path("<id:customer_id>/activity", views.customer_activity, name="activity"),
+    path("<id:customer_id>/delete", views.customer_delete, name="delete"),
 ]

@@ -15,6 +15,7 @@ from erp_site.core.counting import figures
 from erp_site.core.errors import Invalid, NotFound
 from erp_site.core.filtering import apply
 from erp_site.core.pagination import in_chunks
+from erp_site.core.paths import record_id
 from erp_site.core.tabular import (
     CHUNK,
     CSV_TYPE,
@@ -42,11 +43,7 @@ def export(request: SignedIn, name: str, kind: str) -> HttpResponseBase:
     check(request.user, sheet.permission)
     found = sheet.queryset()
     if request.method == "POST":
-        ids = [
-            int(i)
-            for i in request.POST.getlist("ids")
-            if i.isascii() and i.isdigit() and len(i) < 19
-        ]
+        ids = list(filter(None, map(record_id, request.POST.getlist("ids"))))
         if not ids or len(ids) > MOST_SELECTED:
             raise Invalid(_("Select between 1 and %(most)s rows.") % {"most": MOST_SELECTED})
         found = found.filter(pk__in=ids)

@@ -61,6 +61,13 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("favicon.svg"))
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400. Django's own asks the form for its token, which is what could not be read."""
+    with translation.override(translation.get_language_from_request(request)):
+        page = render_to_string("400.html", {"request_id": request_id.current()})
+    return HttpResponse(page, status=400)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, or 503 while the database is away. The page needs neither the database nor a context processor."""
     away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)

@@ -7,11 +7,11 @@ from erp_site.api import api
 
 imports = [
     path("", importing.import_list, name="list"),
-    path("<int:job_id>", importing.import_job, name="job"),
-    path("<int:job_id>/columns", importing.import_columns, name="columns"),
-    path("<int:job_id>/apply", importing.import_apply, name="apply"),
-    path("<int:job_id>/stop", importing.import_stop, name="stop"),
-    path("<int:job_id>/result.<str:kind>", importing.import_result, name="result"),
+    path("<id:job_id>", importing.import_job, name="job"),
+    path("<id:job_id>/columns", importing.import_columns, name="columns"),
+    path("<id:job_id>/apply", importing.import_apply, name="apply"),
+    path("<id:job_id>/stop", importing.import_stop, name="stop"),
+    path("<id:job_id>/result.<str:kind>", importing.import_result, name="result"),
 ]
 urlpatterns = [
     path("api/v1/", api.urls),
@@ -34,4 +34,5 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("", include("accounts.urls")),
 ]
+handler400 = "erp_site.home.bad_request"
 handler500 = "erp_site.home.server_error"

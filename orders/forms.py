@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from erp_site.core import clock
 from erp_site.core.fields import LineField, LinesField, plain_number
 from erp_site.core.money import to_cents
+from erp_site.core.paths import record_id
 
 from .states import OrderStatus
 
@@ -25,8 +26,7 @@ MOST_AT_ONCE: Final = 200
 
 def ids_of(data: QueryDict) -> list[int]:
     """The orders that an address or a form names with `ids`; what is no id is left out."""
-    found = (value for value in data.getlist("ids") if value.isascii() and value.isdigit())
-    return [int(value) for value in found if len(value) < 19][:MOST_AT_ONCE]
+    return list(filter(None, map(record_id, data.getlist("ids"))))[:MOST_AT_ONCE]
 
 
 class AsksWhy(forms.Form):
@@ -204,8 +204,9 @@ class PastedLine:
     quantity: str = "1"
 
 
-#: "CAF-500;24", as spreadsheets copy it: tabs, commas, and whole numbers with a fraction of zeros.
-_PASTED = re.compile(r"([^;,\t]+?)\s*(?:[;,\t ]\s*([0-9][0-9.,]{0,11})?\s*)?")
+#: "CAF-500;24", as spreadsheets copy it: tabs, commas, and whole numbers with a fraction of zeros. A code ends
+#: with what is no space and spaces are taken as a whole: there are too many ways to share out a long row of them.
+_PASTED = re.compile(r"([^;,\t]*?[^;,\s])(?:(?:\s*+[;,]|\t|\s)\s*+([0-9][0-9.,]{0,11})?\s*+)?")
 
 
 def pasted_lines(text: str) -> list[PastedLine]:

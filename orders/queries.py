@@ -18,6 +18,7 @@ from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
+from erp_site.core.paths import record_id
 from erp_site.core.search import as_code, begins_with, sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
 
@@ -401,10 +402,8 @@ def last_step(order_id: int) -> OrderHistory | None:
 
 def customer_of_filter(values: Sequence[str]) -> Customer | None:
     """Whose orders a list shows, when it shows one customer's."""
-    value = values[-1] if values else ""
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
-        return None
-    return Customer.all_objects.filter(pk=int(value)).first()
+    customer_id = record_id(values[-1]) if values else None
+    return Customer.all_objects.filter(pk=customer_id).first() if customer_id else None
 
 
 def latest_of_customer(customer_id: int) -> list[Order]:

@@ -15,9 +15,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequiredMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -214,7 +214,9 @@ def set_language(request: HttpRequest) -> HttpResponse:
     ours = url_has_allowed_host_and_scheme(
         next_url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    response = redirect(next_url if ours else "home")
+    # Not redirect(), which looks for a view of that name first.
+    ours = ours and next_url.startswith("/")
+    response = HttpResponseRedirect(next_url if ours else reverse("home"))
     if language in Language.values:
         if request.user.is_authenticated:
             services.update_me(actor=request.user, language=language)
@@ -230,6 +232,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 @login_not_required
+@require_POST
 def machine_token(request: HttpRequest) -> HttpResponseBase:
     """Tokens for programs by OAuth client credentials (RFC 6749, 4.4).
 

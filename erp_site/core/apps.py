@@ -7,7 +7,7 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        from . import consumers  # noqa: PLC0415 -- the app registry is ready only now
+        from . import consumers, paths  # noqa: F401, PLC0415 -- ready only now; paths adds its converter
 
         if settings.REDIS_URL:
             consumers.register(consumers.redis_stream(settings.REDIS_URL))

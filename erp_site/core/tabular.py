@@ -6,15 +6,19 @@ XLSX. Reading: CSV in UTF-8, UTF-16 or Windows-1252, separated by semicolons, ta
 
 import csv
 import io
+import lzma
 import re
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import IO, Any, Final
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import xlsxwriter
 from django.utils import timezone
@@ -247,42 +251,107 @@ def _xlsx_rows(content: bytes) -> list[list[Cell]]:
         raise _unreadable(_("This XLSX file cannot be read.")) from error
 
 
-_POSITION: Final = re.compile(rb'<(?:\w+:)?c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
+#: What a cell's place may look like; a reader may make more of another one than we see.
+_CELL: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.IGNORECASE)
+_ROW: Final = re.compile(r"[0-9]{1,7}")
+#: The element that holds a sheet's cells, whichever file of the archive the workbook says they are in.
+_CELLS_OF_A_SHEET: Final = "sheetData"
 
 
 def _refuse_bomb(content: bytes) -> None:
     """A small file may unpack to gigabytes, and one cell far away makes the reader fill all that lies between."""
-    too_large = _("The sheet is too large: at most %(rows)s rows and %(columns)s columns.") % {
-        "rows": MOST_ROWS,
-        "columns": MOST_COLUMNS,
-    }
     left = LARGEST_UNPACKED
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for entry in archive.infolist():
-                tail = b""
-                is_sheet = entry.filename.startswith("xl/worksheets/")
+                is_xml = entry.filename.lower().endswith((".xml", ".rels"))
+                look = _Places() if is_xml else _Other()
                 with archive.open(entry) as member:
                     while chunk := member.read(1 << 20):
                         left -= len(chunk)
                         if left < 0:
-                            raise _unreadable(too_large)
-                        if not is_sheet:
-                            continue
-                        text = tail + chunk
-                        for match in _POSITION.finditer(text):
-                            if int(match[2]) > MOST_ROWS + 1 or _number(match[1]) > MOST_COLUMNS:
-                                raise _unreadable(too_large)
-                        tail = text[-200:]  # a cell's tag may lie across two pieces
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+                            raise _too_large()
+                        look.feed(chunk)
+                    look.feed(b"")
+    except _DAMAGED as error:
         raise _unreadable(_("This XLSX file cannot be read.")) from error
 
 
-def _number(letters: bytes) -> int:
+#: What reading a ZIP and the XML in it raises where they are not what they should be.
+_DAMAGED: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ExpatError, NotImplementedError, RuntimeError,
+    EOFError, OSError, ValueError,
+)  # fmt: skip
+
+
+def _too_large() -> Invalid:
+    return _unreadable(
+        _("The sheet is too large: at most %(rows)s rows and %(columns)s columns.")
+        % {"rows": MOST_ROWS, "columns": MOST_COLUMNS}
+    )
+
+
+class _Other:
+    """Pictures and the like. The reader would take a sheet from one, if the workbook says that it is there."""
+
+    def __init__(self) -> None:
+        self._seen = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """The next piece; an empty one is the end."""
+        text = self._seen + chunk
+        if _CELLS_OF_A_SHEET.encode() in text:
+            raise ValueError("a sheet in a file that is not XML")
+        self._seen = text[1 - len(_CELLS_OF_A_SHEET) :]
+
+
+class _Places:
+    """Reads XML in pieces, and refuses what puts a row or a cell further away than we read.
+
+    As UTF-8, whatever the file says it is: the reader knows no other, and both must see the same.
+    """
+
+    def __init__(self) -> None:
+        self._parser = ParserCreate("utf-8")
+        self._parser.StartElementHandler = self._begin
+        self._parser.EndElementHandler = self._end
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._inside = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """The next piece; an empty one is the end."""
+        self._parser.Parse(chunk, not chunk)
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if name == _CELLS_OF_A_SHEET:
+            self._inside += 1
+        elif self._inside and (place := attributes.get("r")) is not None:
+            if name == "row" and (not _ROW.fullmatch(place) or int(place) > MOST_ROWS + 1):
+                raise _too_large()
+            if name == "c" and not self._is_near(place):
+                raise _too_large()
+
+    def _end(self, name: str) -> None:
+        if name.rpartition(":")[2] == _CELLS_OF_A_SHEET:
+            self._inside -= 1
+
+    @staticmethod
+    def _is_near(place: str) -> bool:
+        found = _CELL.fullmatch(place)
+        return bool(
+            found and int(found[2]) <= MOST_ROWS + 1 and _number(found[1].upper()) <= MOST_COLUMNS
+        )
+
+    def _refuse(self, *_declared: Any) -> None:
+        raise ValueError("a document type, which no spreadsheet has")
+
+
+def _number(letters: str) -> int:
     """A is 1, Z is 26, AA is 27."""
     number = 0
     for letter in letters:
-        number = number * 26 + letter - 64
+        number = number * 26 + ord(letter) - 64
     return number
 
 

@@ -78,6 +78,67 @@ class TestBrowsers:
         )
 
 
+HUGE: Final = ("9" * 19, "9" * 20, "9" * 5000)
+
+
+@pytest.mark.django_db
+class TestWhatOnlyAnEnemySends:
+    """4xx and a page, on every database; never a crash of ours."""
+
+    @pytest.mark.parametrize("number", HUGE)
+    @pytest.mark.parametrize(
+        "path",
+        ["/orders/{}", "/orders/{}/print/pick", "/products/{}", "/customers/{}", "/users/{}"],
+    )
+    def test_an_id_that_no_database_keeps_is_not_found(
+        self, desk_of: Callable[[User], Client], admin: User, path: str, number: str
+    ) -> None:
+        desk = desk_of(admin)
+        assert desk.get(path.format(number)).status_code == 404
+        assert desk.post(f"/orders/{number}/status", {"status": "confirmed"}).status_code == 404
+
+    @pytest.mark.parametrize("number", HUGE)
+    def test_nor_is_it_repeated(
+        self, desk_of: Callable[[User], Client], admin: User, number: str
+    ) -> None:
+        desk = desk_of(admin)
+        assert desk.get("/orders/new", {"repeat": number}).status_code == 200
+        assert desk.post("/orders/new", {"action": f"repeat:{number}"}).status_code == 200
+        assert desk.post("/export/orders.csv", {"ids": number}).status_code == 422
+
+    def test_a_long_row_of_spaces_is_no_long_work(
+        self, desk_of: Callable[[User], Client], admin: User
+    ) -> None:
+        """It took hours, and all other requests of the process waited."""
+        pasted = f"a{' ' * 20_000};;"
+        answer = desk_of(admin).post("/orders/new", {"action": "paste", "pasted": pasted})
+        assert answer.status_code == 422
+        assert pasted in answer.content.decode()
+
+    @pytest.mark.parametrize("url", ["1e999", "true", "é", "home", "login", "orders:new"])
+    def test_the_language_leads_nowhere_but_to_an_address(self, client: Client, url: str) -> None:
+        answer = client.post("/accounts/language/", {"language": "en", "next": url})
+        assert (answer.status_code, answer["Location"]) == (302, "/")
+
+    @pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/login/"])
+    @pytest.mark.parametrize("charset", ["ISO-8859-1", "utf-7"])
+    def test_a_form_in_another_charset_is_refused(
+        self, client: Client, path: str, charset: str
+    ) -> None:
+        client.get(path)  # the cookie, without which the form is not even read
+        kind = f"application/x-www-form-urlencoded; charset={charset}"
+        answer = client.post(
+            path, "email=a", content_type=kind, headers={"Accept-Language": "pt-BR"}
+        )
+        assert answer.status_code == 400
+        assert "Solicitação inválida" in answer.content.decode()
+
+    def test_the_token_endpoint_takes_posts_alone(self, client: Client) -> None:
+        for ask in (client.options, client.get, client.put):
+            answer = ask("/identity/o/api/token")
+            assert (answer.status_code, answer["Allow"]) == (405, "POST")
+
+
 SCRIPT: Final = """
 import json, django
 django.setup()

@@ -1,7 +1,9 @@
 """Tables in files: what a spreadsheet takes for a formula, and files as people send them."""
 
 import io
+import random
 import zipfile
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -166,15 +168,96 @@ def test_what_is_no_table_is_refused(content: bytes) -> None:
         read_table(content)
 
 
-def test_a_cell_far_away_is_refused_before_the_reader_fills_what_lies_between() -> None:
+def altered(
+    old: bytes = b"", new: bytes = b"", *, member: str = "xl/worksheets/sheet1.xml", name: str = ""
+) -> bytes:
+    """A good workbook in whose `member` `new` stands in place of `old`; the member under another name, if one is given
+    (the workbook says so too)."""
+    moved = member.removeprefix("xl/").encode(), name.removeprefix("xl/").encode()
     file = io.BytesIO()
-    book = xlsxwriter.Workbook(file)
-    sheet = book.add_worksheet()
-    sheet.write(0, 0, "SKU")
-    sheet.write(1_048_575, 16_383, "far")
-    book.close()
+    with (
+        zipfile.ZipFile(io.BytesIO(xlsx(["SKU", "Name"], ["A", "Tea"]))) as good,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for entry in good.namelist():
+            content = good.read(entry)
+            if entry == member:
+                assert old in content
+                content = content.replace(old, new, 1)
+            elif name and entry == "xl/_rels/workbook.xml.rels":
+                assert moved[0] in content
+                content = content.replace(*moved)
+            archive.writestr(name if name and entry == member else entry, content)
+    return file.getvalue()
+
+
+CELL = b'r="A2"'
+FAR = b'r="A4294967295"'
+
+
+def test_a_workbook_with_nothing_altered_is_read() -> None:
+    assert [line.cells for line in read_table(altered()).lines] == [["A", "Tea"]]
+    elsewhere = read_table(altered(name="xl/worksheets/other.xml"))
+    assert [line.cells for line in elsewhere.lines] == [["A", "Tea"]]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        b'r="XFD1048576"', b"r='XFD1048576'", b'r = "XFD1048576"', b'r="A20002"', b'r="BI2"', FAR,
+        b'r="A99999999999999999999"', b'r="B99999999999"', b'r="AAAAAAAAAAAA1"', b'r="xfd2"', b'r="&#65;1048576"',
+        b'r="2A"', b'r=""',
+    ],
+)  # fmt: skip
+def test_a_cell_far_away_is_refused_before_the_reader_fills_what_lies_between(place: bytes) -> None:
     with pytest.raises(Invalid, match="too large"):
-        read_table(file.getvalue())
+        read_table(altered(CELL, place))
+
+
+@pytest.mark.parametrize("row", [b"4294967295", b"20002", b"-1", b"1e9", b""])
+def test_and_so_is_a_row(row: bytes) -> None:
+    with pytest.raises(Invalid, match="too large"):
+        read_table(altered(b'<row r="2"', b'<row r="' + row + b'"'))
+
+
+@pytest.mark.parametrize(
+    "name", ["xl/evil.xml", "xl/media/sheet.png", "xl/worksheets/sheet1.XML", "xl/sheet.bin"]
+)
+def test_wherever_the_workbook_says_that_its_sheet_is(name: str) -> None:
+    with pytest.raises(Invalid):
+        read_table(altered(CELL, FAR, name=name))
+
+
+def test_what_a_reader_might_see_otherwise_is_refused() -> None:
+    start = b"<?xml version="
+    for content in (
+        altered(start, b"<!DOCTYPE worksheet>" + start),
+        altered(start, b"\xff\xfe" + start),
+        altered(CELL, CELL + b" " + CELL),
+        altered(b"</sheetData>", b""),
+        altered(b"<sheetData>", b"<sheetData><c <c <c <c "),
+    ):
+        with pytest.raises(Invalid, match="cannot be read"):
+            read_table(content)
+
+
+def test_a_damaged_file_is_refused() -> None:
+    """A download that broke off, a disk that lost a block: whatever byte is another one, a table or a refusal."""
+    good = xlsx(["SKU", "Name"], ["A", "Tea"])
+    chance = random.Random(7)
+    for _ in range(400):
+        bad = bytearray(good)
+        for _ in range(chance.randint(1, 8)):
+            bad[chance.randrange(4, len(bad))] = chance.randrange(256)
+        with suppress(Invalid):
+            read_table(bytes(bad[: chance.choice([len(bad), chance.randrange(10, len(bad))])]))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("xl/workbook.xml", b"<workbook/>" * 50)
+    lzma = bytearray(file.getvalue())
+    lzma[60:70] = bytes(10)
+    with pytest.raises(Invalid, match="cannot be read"):
+        read_table(bytes(lzma))
 
 
 def test_a_file_that_unpacks_to_gigabytes_is_refused() -> None:

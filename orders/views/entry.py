@@ -26,6 +26,7 @@ from customers.services import create_customer
 from erp_site.core import clock
 from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, Invalid
 from erp_site.core.htmx import is_partial
+from erp_site.core.paths import record_id
 from orders import queries, services
 from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines, pasted_lines
 from orders.models import Order
@@ -92,8 +93,8 @@ def _changed(
     """The lines after a button that changes them, what went wrong, and what is left of pasted text."""
     if action == "paste":
         return _paste(lines, request.POST.get("pasted", ""))
-    if action == "repeat" and argument.isascii() and argument.isdigit():
-        _add_again(lines, queries.get_order(int(argument)))
+    if action == "repeat" and (order_id := record_id(argument)):
+        _add_again(lines, queries.get_order(order_id))
     elif action == "remove":
         lines = [line for line in lines if str(line.product_id) != argument]
     elif action == "take":
@@ -106,15 +107,15 @@ def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
     initial: dict[str, Any] = {"idempotency_key": uuid_utils.uuid7().hex}
     lines: list[EntryLine] = []
     repeat, customer = request.GET.get("repeat", ""), request.GET.get("customer", "")
-    if repeat.isascii() and repeat.isdigit():
-        order = queries.get_order(int(repeat))
+    if order_id := record_id(repeat):
+        order = queries.get_order(order_id)
         initial |= {
             "customer": order.customer_id,
             "notes": order.notes,
             "delivery_address": _address_again(request, order),
         }
         _add_again(lines, order)
-    elif customer.isascii() and customer.isdigit():
+    elif record_id(customer):
         initial["customer"] = customer
     return EntryForm(initial=initial), lines
 
