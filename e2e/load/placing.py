@@ -383,8 +383,8 @@ three seconds and for four pages a second.
    movements and events take 8 GB of disk, half of it indexes. Lists stay quick with 128 MB of InnoDB's buffer pool,
    since each reads the front of one index, and are quicker with the 512 MB that docker-compose.yml gives to MySQL; 1 GB
    holds all indexes of the orders' table (0.8 GB).
-5. **Redis** holds rate limits, key hints and the stream: 256 MB are plenty (docker-compose.yml lets it have 512), and losing it
-   loses no order.
+5. **Redis** holds rate limits, key hints and the stream: 256 MB are plenty (docker-compose.yml lets it have 512), and
+   losing it loses no order.
 6. **From SQLite to MySQL** when a second machine is wanted, or more than one web process: the embedded default takes
    its orders one after the other.
 """
