@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from erp_site.core import sections, taxid
-from erp_site.core.editing import overtaken
+from erp_site.core.editing import OPENED, overtaken, remember
 from erp_site.core.errors import Duplicate, Invalid, StaleVersion
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
@@ -101,13 +101,16 @@ def _way_back(request: SignedIn) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.CHANGE_CUSTOMERS)
 def customer_edit(request: SignedIn, customer_id: int) -> HttpResponse:
-    """Change a customer. Who was overtaken sees by whom and in what, and keeps all that was typed."""
+    """Change a customer. Who was overtaken sees by whom and in what, and keeps all that they typed."""
     customer = queries.get_customer(customer_id)
     context: dict[str, Any] = {"customer": customer}
     if request.method != "POST":
-        context["form"] = CustomerForm(initial=queries.as_record(customer, request.user))
+        record = queries.as_record(customer, request.user)
+        form = context["form"] = CustomerForm(initial=record)
+        context[OPENED] = remember(form, record)
         return render(request, "customers/customer_form.html", context)
     form = context["form"] = CustomerForm(request.POST)
+    context[OPENED] = request.POST.get(OPENED, "")
     status = 422
     if form.is_valid():
         try:
@@ -118,11 +121,12 @@ def customer_edit(request: SignedIn, customer_id: int) -> HttpResponse:
             form.add_refusal(refusal)
         except StaleVersion as stale:
             status, current = stale.status, stale.facts["current"]
-            context["overtaken"] = overtaken(Aggregate.CUSTOMER, customer_id, form, current)
-            # Saved again, it is said knowingly.
-            data = request.POST.copy()
-            data["version"] = current["version"]
-            context["form"] = CustomerForm(data)
+            found = overtaken(Aggregate.CUSTOMER, customer_id, form, request.POST, current)
+            context |= {
+                "overtaken": found,
+                "form": CustomerForm(found.data),
+                OPENED: found.data[OPENED],
+            }
         else:
             messages.success(request, _("The changes are saved."))
             return redirect("customers:detail", customer_id)

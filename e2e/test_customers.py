@@ -120,12 +120,14 @@ def test_an_overtaken_edit_shows_what_differs_and_is_saved_knowingly(
     page.goto(f"/customers/{customer['id']}/edit")
     page.get_by_label("Phone").fill("3333-3333")
     with served.api() as someone:
-        change = {"phone": "2222-2222", "version": customer["version"]}
+        change = {"phone": "2222-2222", "address": "Rua B, 2", "version": customer["version"]}
         someone.patch(f"/customers/{customer['id']}", json=change).raise_for_status()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("now “2222-2222”, in this form “3333-3333”")
-    page.get_by_role("button", name="Save anyway").click()
+    expect(page.get_by_role("alert")).to_contain_text("Phone: now “2222-2222”, yours “3333-3333”")
+    expect(page.get_by_role("alert")).to_contain_text("newer value in this form: Address.")
+    page.get_by_role("button", name="Save with my values").click()
     expect(page.locator(".facts")).to_contain_text("3333-3333")
+    expect(page.locator(".facts")).to_contain_text("Rua B, 2")
 
 
 def test_deleting_asks_first_and_deactivating_can_be_undone(

@@ -168,9 +168,9 @@ def test_an_edit_that_was_overtaken_says_by_whom_and_in_what_and_can_be_saved_an
         someone.patch(f"/products/{product['id']}", json=change).raise_for_status()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("has meanwhile changed this")
-    expect(page.get_by_role("alert")).to_contain_text("now “11.00”, in this form “12.50”")
+    expect(page.get_by_role("alert")).to_contain_text("now “11.00”, yours “12.50”")
     expect(page.get_by_label("Price")).to_have_value("12.50")
-    page.get_by_role("button", name="Save anyway").click()
+    page.get_by_role("button", name="Save with my values").click()
     expect(page.locator(".page-head")).to_contain_text("R$ 12.50")
 
 

@@ -124,6 +124,31 @@ def test_an_adjustment_comes_back_to_its_product_against_the_figure_that_was_see
     expect(page.get_by_role("alert")).to_contain_text("Nothing was changed: count again")
 
 
+def test_an_edit_that_comes_back_takes_what_somebody_changed_meanwhile_in_other_fields(
+    desk: Desk, sign_in_again: Callable[..., None], make_customer: Make, served: Served, watch: Watch
+) -> None:  # fmt: skip
+    watch.expect("status of 409")
+    customer = make_customer("Typed And Overtaken", phone="1111-1111")
+    page = desk()
+    page.goto(f"/customers/{customer['id']}/edit")
+    page.get_by_label("Address").fill("Rua A, 1")
+    end_session(page)
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/accounts/login/**")
+    with served.api() as api:
+        body = {"phone": "2222-2222"}
+        api.patch(f"/customers/{customer['id']}", json=body).raise_for_status()
+    sign_in_again(page)
+    page.wait_for_url("**/edit")
+    expect(page.get_by_label("Address")).to_have_value("Rua A, 1")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("saving keeps both changes")
+    expect(page.get_by_label("Phone")).to_have_value("2222-2222")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".facts")).to_contain_text("Rua A, 1")
+    expect(page.locator(".facts")).to_contain_text("2222-2222")
+
+
 def test_ticked_orders_are_ticked_again_on_the_list_they_were_on(
     desk: Desk, sign_in_again: Callable[..., None], make_product: Make, make_customer: Make, place: Make
 ) -> None:  # fmt: skip

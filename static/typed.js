@@ -6,7 +6,7 @@
   const SECRET = "[type=password], [autocomplete$=password], [autocomplete=one-time-code]";
   const CONTROL = "input:not([type=submit]), select, textarea";
   const FRESH = ["csrfmiddlewaretoken", "idempotency_key"]; // each page brings its own
-  const SEEN = ["version", "expected"]; // what the person went by: a change since then is told, not written over
+  const SEEN = ["version", "opened", "expected"]; // what the person went by: a change since then is told, not written over
   const { user } = document.body.dataset;
   const here = () => location.pathname + location.search; // htmx changes it
 

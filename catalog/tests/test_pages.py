@@ -207,6 +207,43 @@ class TestForm:
         product.refresh_from_db()
         assert (product.name, product.price) == ("Mine", Decimal("12.00"))
 
+    def test_a_stale_edit_asks_about_what_both_changed_and_takes_the_rest(
+        self, desk: Client, manager: User, admin: User, product: Product
+    ) -> None:
+        path = f"/products/{product.pk}/edit"
+        update_product(
+            actor=admin, product_id=product.pk, price=Decimal("1234.56"), description="a\nb"
+        )
+        opened = desk.get(path)
+        # As a browser sends it: its own ends of lines, and the money as it was shown, here and in Portuguese.
+        typed = {
+            **{bound.name: bound.value() or "" for bound in opened.context["form"]},
+            "opened": opened.context["opened"],
+            "name": "Mine",
+            "price": "1,234.56",
+            "description": "a\r\nb",
+        }
+        update_product(
+            actor=admin,
+            product_id=product.pk,
+            name="Theirs",
+            price=Decimal("2345.60"),
+            low_stock_threshold=7,
+        )
+        for language, price in (("en", "1,234.56"), ("pt-br", "1.234,56")):
+            User.objects.filter(pk=manager.pk).update(language=language)
+            response = desk.post(path, {**typed, "price": price})
+            assert response.status_code == 409
+            found = response.context["overtaken"]
+            assert [(it.now, it.typed) for it in found.differences] == [("Theirs", "Mine")]
+            assert len(found.taken) == 2
+        again = {bound.name: bound.value() or "" for bound in response.context["form"]}
+        again["opened"] = response.context["opened"]
+        assert desk.post(path, again).status_code == 302
+        product.refresh_from_db()
+        assert (product.name, product.price) == ("Mine", Decimal("2345.60"))
+        assert product.low_stock_threshold == 7
+
     def test_it_is_deactivated_and_the_message_undoes_it(
         self, desk: Client, product: Product
     ) -> None:

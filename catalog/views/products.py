@@ -17,7 +17,7 @@ from catalog.filters import MovementFilter, ProductFilter
 from catalog.forms import NewProductForm, ProductForm
 from catalog.models import Product, is_low
 from erp_site.core import sections
-from erp_site.core.editing import overtaken
+from erp_site.core.editing import OPENED, overtaken, remember
 from erp_site.core.errors import Duplicate, Invalid, StaleVersion
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
@@ -114,13 +114,16 @@ def product_new(request: SignedIn) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.CHANGE_PRODUCTS)
 def product_edit(request: SignedIn, product_id: int) -> HttpResponse:
-    """Change a product. Who was overtaken sees by whom and in what, and keeps all that was typed."""
+    """Change a product. Who was overtaken sees by whom and in what, and keeps all that they typed."""
     product = queries.get_product(product_id)
     context: dict[str, Any] = {"product": product}
     if request.method != "POST":
-        context["form"] = ProductForm(initial=queries.as_record(product))
+        record = queries.as_record(product)
+        form = context["form"] = ProductForm(initial=record)
+        context[OPENED] = remember(form, record)
         return render(request, "catalog/product_form.html", context)
     form = context["form"] = ProductForm(request.POST)
+    context[OPENED] = request.POST.get(OPENED, "")
     status = 422
     if form.is_valid():
         try:
@@ -129,11 +132,12 @@ def product_edit(request: SignedIn, product_id: int) -> HttpResponse:
             form.add_refusal(refusal)
         except StaleVersion as stale:
             status, current = stale.status, stale.facts["current"]
-            context["overtaken"] = overtaken(Aggregate.PRODUCT, product_id, form, current)
-            # Saved again, it is said knowingly.
-            data = request.POST.copy()
-            data["version"] = current["version"]
-            context["form"] = ProductForm(data)
+            found = overtaken(Aggregate.PRODUCT, product_id, form, request.POST, current)
+            context |= {
+                "overtaken": found,
+                "form": ProductForm(found.data),
+                OPENED: found.data[OPENED],
+            }
         else:
             messages.success(request, _("The changes are saved."))
             return redirect("catalog:detail", product_id)

@@ -37,6 +37,12 @@ def names(response: Any) -> list[str]:
     return [customer.name for customer in response.context["listing"].rows]
 
 
+def sent(response: Any) -> dict[str, Any]:
+    """What a browser would send of the form on the page."""
+    fields = {bound.name: bound.value() or "" for bound in response.context["form"]}
+    return {**fields, "opened": response.context["opened"]}
+
+
 class TestList:
     def test_it_finds_sorts_and_filters(self, desk: Client, make_customer: Make) -> None:
         make_customer("Ana", cpf_cnpj="12ABC34501DE35")
@@ -240,6 +246,62 @@ class TestForm:
         assert desk.post(path, again).status_code == 302
         customer.refresh_from_db()
         assert customer.phone == "11 5555-0200"
+
+    def test_a_stale_edit_takes_the_newer_value_of_a_field_it_did_not_touch(
+        self, desk: Client, admin: User, customer: Customer
+    ) -> None:
+        path = f"/customers/{customer.pk}/edit"
+        # The CPF as people write it: with its punctuation it is the same.
+        shown = desk.get(path)
+        assert f'name="opened" value="{shown.context["opened"]}"' in shown.content.decode()
+        typed = {**sent(shown), "address": "Rua B, 2"}
+        typed["cpf_cnpj"] = taxid.formatted(customer.cpf_cnpj)
+        assert not typed["cpf_cnpj"].isalnum()
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100")
+        response = desk.post(path, typed)
+        assert response.status_code == 409
+        found = response.context["overtaken"]
+        assert (found.differences, found.taken, found.changes) == ([], ["Phone"], True)
+        page = text_of(response)
+        assert "Not saved yet. You changed other fields: saving keeps both changes." in page
+        assert "Already with the newer value in this form: Phone." in page
+        assert "Save with my values" not in page
+        customer.refresh_from_db()
+        assert customer.address != "Rua B, 2"
+        assert desk.post(path, sent(response)).status_code == 302
+        customer.refresh_from_db()
+        assert (customer.phone, customer.address) == ("11 5555-0100", "Rua B, 2")
+
+    def test_an_edit_overtaken_twice_is_told_from_what_it_showed_last(
+        self, desk: Client, admin: User, customer: Customer
+    ) -> None:
+        path = f"/customers/{customer.pk}/edit"
+        typed = {**sent(desk.get(path)), "phone": "11 5555-0200"}
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100", name="Ana 2")
+        first = desk.post(path, typed)
+        assert "Save with my values" in text_of(first)
+        update_customer(actor=admin, customer_id=customer.pk, address="Rua C, 3", name="Ana 3")
+        second = desk.post(path, sent(first))
+        found = second.context["overtaken"]
+        # The phone was asked about already, and nobody has changed it since.
+        assert (found.differences, found.taken, found.changes) == ([], ["Name", "Address"], True)
+        assert desk.post(path, sent(second)).status_code == 302
+        customer.refresh_from_db()
+        assert (customer.name, customer.phone) == ("Ana 3", "11 5555-0200")
+        assert customer.address == "Rua C, 3"
+
+    def test_a_mistake_in_a_stale_edit_is_told_first_and_forgets_nothing(
+        self, desk: Client, admin: User, customer: Customer
+    ) -> None:
+        path = f"/customers/{customer.pk}/edit"
+        typed = {**sent(desk.get(path)), "name": "", "address": "Rua B, 2"}
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100")
+        refused = desk.post(path, typed)
+        assert (refused.status_code, "overtaken" in refused.context) == (422, False)
+        response = desk.post(path, {**sent(refused), "name": customer.name})
+        assert response.status_code == 409
+        assert response.context["overtaken"].taken == ["Phone"]
+        assert response.context["form"]["phone"].value() == "11 5555-0100"
 
     def test_a_customer_is_deactivated_and_the_message_undoes_it(
         self, desk: Client, customer: Customer

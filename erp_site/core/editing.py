@@ -1,13 +1,23 @@
-"""Two people at one record: who changed it meanwhile, and where it differs from what the second one typed."""
+"""Two people at one record: who changed it meanwhile, and what each of them changed.
+
+A form remembers what its fields held when it was opened (`remember`). When it is refused as stale, that is what tells
+the fields that were changed in it from those that merely lay there: these take the newer value.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.forms import Form
+from django.core import signing
+from django.core.exceptions import ValidationError
+from django.forms import Field, Form
+from django.http import QueryDict
 
 from .models import Event
+
+#: The hidden input that carries what `remember` says.
+OPENED: Final = "opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +31,98 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """The last change of the record, and what saving the form as it stands would turn back."""
+    """The last change of the record, and the form to show: `data` is what was typed, joined with that change.
+
+    `differences` are what saving it would turn back, `taken` the labels of the fields that hold the newer value, which
+    nobody touched here. `changes` is False when saving it would do nothing.
+    """
 
     who: Any
     at: datetime | None
     differences: list[Difference]
+    taken: list[Any]
+    changes: bool
+    data: QueryDict
 
 
-def overtaken(aggregate: str, record_id: int, form: Form, current: Mapping[str, Any]) -> Overtaken:
-    """For a form refused as stale: `current` is the record as it is now, by the form's field names."""
+def remember(form: Form, record: Mapping[str, Any]) -> str:
+    """What the fields of `form` hold when it is opened on `record`, for its hidden input `opened`.
+
+    Signed, so that what comes back needs no check of its shape.
+    """
+    held = {
+        bound.name: _written(bound.field, record[bound.name])
+        for bound in form.visible_fields()
+        if bound.name in record
+    }
+    return signing.dumps(held, salt=OPENED, compress=True)
+
+
+def overtaken(
+    aggregate: str, record_id: int, form: Form, posted: QueryDict, current: Mapping[str, Any]
+) -> Overtaken:
+    """For a valid form refused as stale: `current` is the record as it is now, by the form's field names.
+
+    Where the form does not tell what it held, all that differs from `current` counts as typed.
+    """
     last = (
         Event.objects.filter(aggregate=aggregate, aggregate_id=record_id)
         .select_related("actor")
         .order_by("-sequence")
         .first()
     )
-    differences = []
+    held = _held(posted)
+    data = posted.copy()
+    # Saved again, it is said knowingly; overtaken again, it is told from what is shown now.
+    data["version"], data[OPENED] = current["version"], remember(form, current)
+    differences, taken, changes = [], [], False
     for bound in form.visible_fields():
         if bound.name not in current:
             continue
-        now, typed = (
-            str(bound.field.prepare_value(value) if value is not None else "")
-            for value in (current[bound.name], form.cleaned_data.get(bound.name))
-        )
-        if now != typed:
+        now = _written(bound.field, current[bound.name])
+        typed = _written(bound.field, form.cleaned_data.get(bound.name))
+        before = _reread(bound.field, held.get(bound.name))
+        if now == typed:
+            continue
+        if typed == before:
+            data[bound.html_name] = now
+            taken.append(bound.label)
+            continue
+        changes = True
+        if now != before:
             differences.append(Difference(bound.label, now, typed))
-    return Overtaken(last.actor if last else None, last.created_at if last else None, differences)
+    return Overtaken(
+        last.actor if last else None,
+        last.created_at if last else None,
+        differences,
+        taken,
+        changes,
+        data,
+    )
+
+
+def _held(posted: QueryDict) -> dict[str, str]:
+    """What `remember` said; nothing if the form does not tell, or not in our hand."""
+    try:
+        return signing.loads(posted.get(OPENED, ""), salt=OPENED)
+    except signing.BadSignature:
+        return {}
+
+
+def _written(field: Field, value: Any) -> str:
+    """A value as the form writes it. Browsers end lines in their own way, programs in another."""
+    text = "" if value is None else str(field.prepare_value(value))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _reread(field: Field, written: str | None) -> str | None:
+    """What was written when the form was opened, as it would be written now: the language may be another.
+
+    None if it is not known, or no value of this field.
+    """
+    if written is None:
+        return None
+    try:
+        return _written(field, field.clean(written))
+    except ValidationError:
+        return None
