@@ -297,6 +297,50 @@ def test_a_double_press_moves_an_order_one_step(
     assert re.findall("status=([a-z]+)", " ".join(taken)) == ["confirmed", "picked"]
 
 
+@pytest.mark.parametrize("way", ["pointer", "key", "Enter"])
+def test_late_presses_on_a_slow_line_move_an_order_one_step(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, way: str
+) -> None:
+    order = place(make_customer(f"Late {way}"), (make_product(f"LATE-{way}"), 1))
+    page = desk("manager")
+    page.goto(f"/orders/{order['id']}")
+    # The line is slow inside the page, so that the hands outside are not held up with it.
+    page.evaluate(
+        """() => {
+          const send = window.fetch;
+          window.fetch = async (...asked) => {
+            const answer = await send(...asked);
+            await new Promise((go) => setTimeout(go, 800));
+            return answer;
+          };
+        }"""
+    )
+    taken: list[str] = []
+    page.on("request", lambda request: taken.append(str(request.post_data or "")))
+    button = page.locator("[data-key=a]")
+    box = button.bounding_box()
+    assert box is not None
+    spot = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    button.focus()
+
+    def press() -> None:
+        if way == "pointer":
+            page.mouse.click(*spot)  # as hands do, who wait for no button
+        else:
+            page.keyboard.press("a" if way == "key" else "Enter")
+
+    for _ in range(3):
+        press()
+        page.wait_for_timeout(900)
+    expect(status(page)).to_have_text("Confirmed")
+    page.wait_for_timeout(800)
+    if way == "Enter":
+        button.focus()
+    press()
+    expect(status(page)).to_have_text("Picked")
+    assert re.findall("status=([a-z]+)", " ".join(taken)) == ["confirmed", "picked"]
+
+
 def test_back_from_an_order_shows_the_whole_page_of_the_list(
     browser: Browser,
     served: Served,

@@ -190,12 +190,14 @@
   // What had the focus may be swapped away. Then the hands go on where they were: at the sorted column, at the top of
   // the next page, at the mistake in a form, at the heading of the order that has moved on.
   let was = null; // the element that had the focus
-  const DOUBLE = 600; // milliseconds in which a second press belongs to the first
+  // Milliseconds after an answer in which a press belongs to the one before: impatient hands press about once a second.
+  const DOUBLE = 1200;
   document.addEventListener("htmx:before:swap", () => (was = document.activeElement));
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     ready();
     const region = ctx.target?.id && document.getElementById(ctx.target.id);
-    // A double press is one: its second half would meet the next step, or what has moved under the pointer.
+    // A double press is one, and so is one more because nothing seemed to happen: it would meet the next step, which
+    // has no way back, or what has moved under the pointer.
     const actions = region && $("[data-rests]", region);
     if (actions) {
       actions.inert = true;
