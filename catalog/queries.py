@@ -1,6 +1,7 @@
 """Reading products, their stock and its ledger."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
@@ -91,22 +92,55 @@ def get_products(product_ids: Iterable[int]) -> list[Product]:
 def find_products(text: str, *, limit: int) -> list[Product]:
     """What a person at the order desk means: an exact SKU or GTIN first, then words, only what is sold."""
     sold = products().filter(is_active=True)
-    exact = list(sold.filter(Q(sku=text.strip().upper()) | Q(gtin=text.strip() or None))[:1])
+    sku = text.strip().upper()
+    exact = list(sold.filter(Q(sku=sku) | Q(gtin=text.strip() or None)).order_by("pk")[:limit])
+    exact.sort(key=lambda product: product.sku != sku)
     others = search(sold.exclude(pk__in=[product.pk for product in exact]), text).order_by(
         "sorted_name", "pk"
     )
     return (exact + list(others[:limit]))[:limit]
 
 
-def find_by_codes(codes: Iterable[str]) -> dict[str, Product]:
-    """Products by SKU or GTIN, under the code in upper case: two statements, whatever the number of codes."""
+def find_by_codes(codes: Iterable[str]) -> dict[str, list[Product]]:
+    """Products by SKU or GTIN, under the code in upper case: two statements, whatever the number of codes.
+
+    Several where more than one that is sold has the GTIN: which of them is meant, only a person can say.
+    """
     wanted = {code.strip().upper() for code in codes} - {""}
-    found: dict[str, Product] = {}
-    for product in products().filter(Q(sku__in=wanted) | Q(gtin__in=wanted)):
-        if product.gtin:
-            found.setdefault(product.gtin, product)
-        found[product.sku] = product
-    return {code: product for code, product in found.items() if code in wanted}
+    by_sku: dict[str, Product] = {}
+    by_gtin: dict[str, list[Product]] = defaultdict(list)
+    for product in products().filter(Q(sku__in=wanted) | Q(gtin__in=wanted)).order_by("pk"):
+        by_sku[product.sku] = product
+        by_gtin[product.gtin].append(product)
+    found = {}
+    for code in wanted:
+        if code in by_sku:
+            found[code] = [by_sku[code]]
+        elif code in by_gtin:
+            found[code] = [it for it in by_gtin[code] if it.is_active] or by_gtin[code]
+    return found
+
+
+def is_shared_gtin(code: str, found: Sequence[Product]) -> bool:
+    """Is the code the GTIN of several of these, and the SKU of none?"""
+    is_sku = any(product.sku == code.upper() for product in found)
+    return not is_sku and sum(product.gtin == code for product in found) > 1
+
+
+def shared_by(code: str, found: Sequence[Product]) -> str:
+    """The refusal of a code that several products have, where nobody is there to choose."""
+    return _("“%(code)s” is the GTIN of %(skus)s: give the SKU instead.") % {
+        "code": code,
+        "skus": ", ".join(product.sku for product in found),
+    }
+
+
+def others_of_gtin(product: Product) -> list[str]:
+    """The SKUs of the other living products with its GTIN, which a scan cannot tell from it."""
+    if not product.gtin:
+        return []
+    others = Product.objects.filter(gtin=product.gtin).exclude(pk=product.pk)
+    return list(others.order_by("sku").values_list("sku", flat=True))
 
 
 def tab_counts() -> dict[str, int]:

@@ -785,3 +785,32 @@ def test_every_state_of_the_form_is_accessible(
     found["on the phone"] = complaints(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert {state: said for state, said in found.items() if said} == {}
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "with the list open"])
+def test_a_barcode_of_two_products_lets_the_person_choose(
+    desk: Desk, make_customer: Make, make_product: Make, waits: bool
+) -> None:
+    name = f"TWIN-{'SLOW' if waits else 'FAST'}"
+    one = make_product(f"{name}-A")
+    make_product(f"{name}-B", gtin=one["gtin"])
+    page = desk("operator")
+    begin(page, make_customer(f"Twins {waits}"))
+    page.keyboard.type(one["gtin"])
+    if waits:
+        expect(page.locator("#product-options [role=option]")).to_have_count(2)
+    page.keyboard.press("Enter")
+    problem = page.locator("#scan-problem")
+    expect(problem).to_have_text(f"Several products have “{one['gtin']}”: choose one.")
+    choices = page.locator("#product-options [role=option]")
+    expect(choices).to_have_count(2)
+    expect(choices.first).to_be_visible()
+    page.keyboard.press("Enter")  # none is marked, so none is taken
+    expect(choices.first).to_be_visible()
+    assert lines(page) == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#lines > .line")).to_have_count(1)
+    assert lines(page) == [(f"{name}-B", "1")]
+    expect(problem).to_be_hidden()

@@ -85,7 +85,7 @@
     if (document.activeElement !== field || !fresh(field)) return close(field);
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");
-    mark(field, marked(list) || options(list)[0]);
+    mark(field, marked(list)); // none, where the answer leaves it to the person
   }
 
   function choose(field, option) {
@@ -100,6 +100,7 @@
       form().append(hidden);
       chooseCustomer();
     } else {
+      $("#scan-problem").hidden = true; // which one was meant is said now
       add(option.dataset.value);
     }
   }

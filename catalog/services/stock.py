@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from catalog.models import Product, StockLevel, StockMovement, Warehouse, available, is_low
-from catalog.queries import find_by_codes
+from catalog.queries import find_by_codes, shared_by
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
 from erp_site.core.errors import Conflict, Denied, IdempotencyKeyReused, Invalid, NotFound
@@ -343,9 +343,12 @@ def count_stock(
     Raises:
         Denied, NotFound, InsufficientStock, StockChanged, Invalid: as adjust_stock.
     """
-    product = find_by_codes([code]).get(code.strip().upper())
-    if product is None:
+    found = find_by_codes([code]).get(code.strip().upper(), [])
+    if not found:
         raise Invalid.field("/code", "not_found", _("There is no product with this SKU or GTIN."))
+    if len(found) > 1:
+        raise Invalid.field("/code", "ambiguous", shared_by(code.strip(), found))
+    [product] = found
     # Without this lock a sale between reading and counting would be counted away.
     level = StockLevel.objects.select_for_update().get(
         product_id=product.pk,

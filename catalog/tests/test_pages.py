@@ -141,6 +141,21 @@ class TestForm:
         assert (product.sku, product.price) == ("NEW-1", Decimal("1234.50"))
         assert level_of(product).on_hand == 1000
 
+    def test_a_barcode_that_another_product_has_is_saved_with_a_warning(
+        self, desk: Client, make_product: Make
+    ) -> None:
+        barcode = "7891234567895"
+        make_product("BOX-1", gtin=barcode)
+        warning = f"GTIN {barcode} is that of BOX-1, too: who scans it is asked which one is meant."
+        added = desk.post("/products/new", {**self.NEW, "gtin": barcode}, follow=True)
+        assert [str(it) for it in added.context["messages"]] == ["NEW-1 is added.", warning]
+        other = make_product("BOX-2")
+        body = {"sku": "BOX-2", "name": "Box", "price": "1", "gtin": barcode, "version": 1}
+        saved = desk.post(f"/products/{other.pk}/edit", body, follow=True)
+        said = [(it.level_tag, str(it)) for it in saved.context["messages"]]
+        assert said[1] == ("warning", warning.replace("BOX-1", "BOX-1, NEW-1"))
+        assert Product.objects.filter(gtin=barcode).count() == 3
+
     def test_numbers_are_read_in_the_language_of_the_reader(
         self, desk: Client, manager: User
     ) -> None:
@@ -287,6 +302,16 @@ class TestAdjust:
         assert "No product has the code “XYZ”." in text_of(desk.get("/products/adjust?code=XYZ"))
         options = desk.get("/products/adjust?code=coffee").context["options"]
         assert [option.sku for option in options] == ["CAF-1", "CAF-2"]
+
+    def test_a_barcode_of_several_products_is_asked_about(
+        self, desk: Client, make_product: Make
+    ) -> None:
+        for sku in ("BOX-2", "BOX-1"):
+            make_product(sku, gtin="7891234567895")
+        page = desk.get("/products/adjust?code=7891234567895&direction=count")
+        assert "record" not in page.context
+        for sku in ("BOX-1", "BOX-2"):
+            assert f"?code={sku}&amp;direction=count" in page.content.decode()
 
     @pytest.mark.parametrize(
         ("direction", "quantity", "after"), [("in", "8", 18), ("out", "3", 7), ("count", "4", 4)]

@@ -106,9 +106,19 @@ def product_new(request: SignedIn) -> HttpResponse:
             form.add_refusal(refusal)
         else:
             messages.success(request, _("%(sku)s is added.") % {"sku": product.sku})
+            _tell_shared_gtin(request, product)
             return redirect("catalog:detail", product.pk)
     context = {"form": form, "product": None}
     return render(request, "catalog/product_form.html", context, status=422 if form.errors else 200)
+
+
+def _tell_shared_gtin(request: SignedIn, product: Product) -> None:
+    """Some makers give several articles one barcode, so it is saved; more often it is a slip."""
+    if skus := queries.others_of_gtin(product):
+        text = _(
+            "GTIN %(gtin)s is that of %(skus)s, too: who scans it is asked which one is meant."
+        )
+        messages.warning(request, text % {"gtin": product.gtin, "skus": ", ".join(skus)})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -127,7 +137,9 @@ def product_edit(request: SignedIn, product_id: int) -> HttpResponse:
     status = 422
     if form.is_valid():
         try:
-            services.update_product(actor=request.user, product_id=product_id, **form.cleaned_data)
+            product = services.update_product(
+                actor=request.user, product_id=product_id, **form.cleaned_data
+            )
         except (Duplicate, Invalid) as refusal:
             form.add_refusal(refusal)
         except StaleVersion as stale:
@@ -140,6 +152,7 @@ def product_edit(request: SignedIn, product_id: int) -> HttpResponse:
             }
         else:
             messages.success(request, _("The changes are saved."))
+            _tell_shared_gtin(request, product)
             return redirect("catalog:detail", product_id)
     return render(request, "catalog/product_form.html", context, status=status)
 

@@ -57,12 +57,12 @@ def stock_adjust(request: SignedIn) -> HttpResponse:
     chosen = request.GET.get("product", "")
     if chosen.isascii() and chosen.isdigit() and len(chosen) < 19:
         return _show(request, queries.get_product(int(chosen)), _blank(request, int(chosen)))
-    product = queries.find_by_codes([code]).get(code.upper()) if code else None
-    options = queries.find_products(code, limit=8) if code and product is None else []
-    if len(options) == 1:
-        product = options[0]
-    if product is None:
+    options = queries.find_by_codes([code]).get(code.upper(), []) if code else []
+    if code and not options:
+        options = queries.find_products(code, limit=8)
+    if len(options) != 1:
         return _show(request, None, None, code=code, options=options)
+    [product] = options
     return _show(request, product, _blank(request, product.pk), code=code)
 
 

@@ -574,3 +574,14 @@ def test_a_mark_is_seen_in_the_columns_of_numbers_alone(manager: User) -> None:
     job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
     assert job.decimal_mark == DecimalMark.POINT
     assert tabular.MOST_ROWS >= job.total == 2
+
+
+def test_a_count_of_a_barcode_that_several_products_have_is_refused_by_name(
+    desk: Client, make_product: Callable[..., Product]
+) -> None:
+    one, other = (make_product(sku, gtin="7891234567895") for sku in ("BOX-1", "BOX-2"))
+    job = imported(desk, "stock", b"SKU;Counted\n7891234567895;7\nBOX-2;3\n")
+    assert [level_of(it).on_hand for it in (one, other)] == [10, 3]
+    assert problems(job) == [
+        (2, "SKU", "“7891234567895” is the GTIN of BOX-1, BOX-2: give the SKU instead.")
+    ]

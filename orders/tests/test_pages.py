@@ -327,6 +327,44 @@ def test_without_javascript_words_of_a_name_add_the_one_product_or_a_choice(
     assert 'value="chá"' in text(nothing)
 
 
+def test_a_barcode_of_several_products_is_never_taken_for_one_of_them(
+    desk: Client, admin: User, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    barcode = "7891234567895"
+    one, _two = (make_product(sku, gtin=barcode) for sku in ("BOX-1", "BOX-2"))
+
+    def post(**typed: str) -> Any:
+        return desk.post("/orders/new", entry(customer, **typed))
+
+    def skus(response: Any) -> list[str]:
+        return [line.sku for line in response.context["lines"]]
+
+    scanned = desk.post("/orders/new", entry(customer, action="add", code=barcode), headers=HTMX)
+    assert scanned.status_code == 422
+    assert f"Several products have “{barcode}”: choose one." in text(scanned)
+    assert re.findall(r'data-value="([^"]+)"', text(scanned)) == ["BOX-1", "BOX-2"]
+    assert 'aria-selected="true"' not in text(scanned)
+    listed = text(desk.get(f"/orders/new/products?code={barcode}"))
+    assert re.findall(r'aria-selected="(\w+)" data-value="([^"]+)"', listed) == [
+        ("false", "BOX-1"),
+        ("false", "BOX-2"),
+    ]
+    plain = post(action="add", code=barcode)
+    assert [it["sku"] for it in plain.context["product_choices"]] == ["BOX-1", "BOX-2"]
+    assert skus(plain) == []
+    pasted = post(action="paste", pasted=f"{barcode};3\nBOX-2;4")
+    assert list(pasted.context["problems"]) == [
+        f"“{barcode}” is the GTIN of BOX-1, BOX-2: give the SKU instead."
+    ]
+    assert (skus(pasted), pasted.context["pasted"]) == (["BOX-2"], f"{barcode};3")
+    # What is a SKU means that product, and what is not sold is not meant.
+    named = make_product(barcode)
+    assert skus(post(action="add", code=barcode)) == [barcode]
+    update_product(actor=admin, product_id=named.pk, sku="NAMED")
+    update_product(actor=admin, product_id=one.pk, is_active=False)
+    assert skus(post(action="add", code=barcode)) == ["BOX-2"]
+
+
 def test_an_order_is_not_placed_without_what_was_pasted_for_it(
     desk: Client, product: Product, customer: Customer
 ) -> None:

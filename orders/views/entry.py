@@ -10,6 +10,7 @@ import uuid_utils
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -18,7 +19,14 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from catalog.models import Product
-from catalog.queries import as_record, find_by_codes, find_products, get_products
+from catalog.queries import (
+    as_record,
+    find_by_codes,
+    find_products,
+    get_products,
+    is_shared_gtin,
+    shared_by,
+)
 from catalog.services import InsufficientStock
 from customers.forms import CustomerForm
 from customers.queries import find_customers, get_customer
@@ -45,10 +53,16 @@ def product_options(request: SignedIn) -> HttpResponse:
     """The products that fit what is typed: by SKU, GTIN or words, each with price and what is available."""
     text = request.GET.get("code", "").strip()
     products = find_products(text, limit=MOST_OPTIONS) if text else []
-    found = [as_record(product) for product in products]
-    return render(
-        request, "orders/order_entry.html#product_options", {"options": found, "typed": text}
-    )
+    return render(request, "orders/order_entry.html#product_options", _options(text, products))
+
+
+def _options(text: str, products: Sequence[Product]) -> dict[str, Any]:
+    """What the list of products shows. The first is marked for Enter, unless a scan alone does not say which it was."""
+    return {
+        "options": [as_record(product) for product in products],
+        "typed": text,
+        "marks_first": not is_shared_gtin(text, products),
+    }
 
 
 @require_safe
@@ -183,16 +197,18 @@ def _no_product(code: str) -> str:
     return _("No product has the code “%(code)s”.") % {"code": code}
 
 
-def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> list[PastedLine]:
-    """Add products by code to the lines; those that no product has come back."""
+def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
+    """Add products by code to the lines; those that no product has, or several, come back with what is wrong."""
     found = find_by_codes([each.code for each in wanted])
     present = {line.product_id: line for line in lines}
-    unknown = []
+    refused = {}
     for each in wanted:
-        product = found.get(each.code.upper())
-        if product is None:
-            unknown.append(each)
-        elif product.pk in present:
+        products = found.get(each.code.upper(), [])
+        if len(products) != 1:
+            refused[each] = shared_by(each.code, products) if products else _no_product(each.code)
+            continue
+        [product] = products
+        if product.pk in present:
             line = present[product.pk]
             line.quantity = str((line.pieces or 0) + int(each.quantity))
         else:
@@ -200,7 +216,7 @@ def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> list[PastedLin
             describe(line, product)
             lines.append(line)
             present[product.pk] = line
-    return unknown
+    return refused
 
 
 def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence[str], str]:
@@ -208,10 +224,10 @@ def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence
     pasted = pasted_lines(text)
     room = max(0, services.MOST_ITEMS - len(lines))
     readable = [each for each in pasted if each.code]
-    unknown = _add(lines, readable[:room])
-    left = [each for each in pasted if not each.code or each in unknown] + readable[room:]
+    refused = _add(lines, readable[:room])
+    left = [each for each in pasted if not each.code or each in refused] + readable[room:]
     problems = [
-        _no_product(each.code)
+        refused.get(each) or _no_product(each.code)
         if each.code
         else _("“%(line)s” is not a code and a quantity.") % {"line": each.text}
         for each in left[:MOST_PROBLEMS]
@@ -264,11 +280,11 @@ def _new_customer(request: SignedIn, form: EntryForm, lines: list[EntryLine]) ->
 
 
 def _products_of(text: str) -> Sequence[Product]:
-    """The one product of a code, or those that words fit."""
-    product = find_by_codes([text]).get(text.upper()) if text else None
-    if product is not None:
-        return [product]
-    return find_products(text, limit=MOST_OPTIONS) if text else []
+    """The one product of a code, several that share a GTIN, or those that words fit."""
+    if not text:
+        return []
+    found = find_by_codes([text]).get(text.upper())
+    return found or find_products(text, limit=MOST_OPTIONS)
 
 
 def _show_added(
@@ -287,7 +303,9 @@ def _answer_line(request: SignedIn) -> HttpResponse:
     """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line."""
     code = request.POST.get("code", "").strip()
     found = _products_of(code)
-    if len(found) != 1:
+    if len(found) > 1:
+        return _answer_choice(request, code, found)
+    if not found:
         context = {
             "message": _no_product(code) if code else _("Type or scan a code."),
             "code": code,
@@ -298,6 +316,18 @@ def _answer_line(request: SignedIn) -> HttpResponse:
     describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
     response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
+    return response
+
+
+def _answer_choice(request: SignedIn, code: str, found: Sequence[Product]) -> HttpResponse:
+    """Several products fit: that is said, and the field's list has them, though a scanner did not wait for it."""
+    message = _("Several products have “%(code)s”: choose one.") % {"code": code}
+    context = {"message": message, "code": code}
+    response = render(request, "orders/order_entry.html#scan_problem", context, status=422)
+    options = {**_options(code, found), "is_aside": True}
+    response.write(
+        render_to_string("orders/order_entry.html#product_options", options, request=request)
+    )
     return response
 
 
