@@ -73,20 +73,28 @@ def search(queryset: QuerySet[Customer], text: str, *, by_tax_id: bool) -> Query
     return matching_or(queryset, CustomerWord, text, keys)
 
 
-def find_customers(reader: "User", text: str, *, limit: int) -> list[Customer]:
+def find_customers(
+    reader: "User", text: str, *, limit: int, with_inactive: bool = False
+) -> list[Customer]:
     """What a person at the order desk means: active customers by words of the name, e-mail, CPF or CNPJ.
 
     Those whose name begins with the text come first. Where these are enough the others are not looked for: of fifty
-    thousand customers two thousand are a "Padaria", and all come before the first "Restaurante" in the list.
+    thousand customers two thousand are a "Padaria", and all come before the first "Restaurante" in the list. The
+    inactive come last, if they are wanted and there is room: one statement more, whether there are any or not.
     """
     active = customers().filter(is_active=True)
     order = ["sorted_name", "id"]
     first = rows_of(active.filter(prefixed("sorted_name", fold(text.strip()))), order, 0, limit)
     if len(first) == limit:
         return first
-    found = search(active, text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS))
-    others = [each for each in rows_of(found, order, 0, limit) if each not in first]
-    return [*first, *others][:limit]
+    living = customers() if with_inactive else active
+    found = search(living, text, by_tax_id=reader.has_perm(Permission.VIEW_TAX_IDS))
+    others = rows_of(found.filter(is_active=True), order, 0, limit)
+    meant = [*first, *(each for each in others if each not in first)][:limit]
+    if not with_inactive or len(meant) == limit:
+        return meant
+    # Asked for apart, since no index sorts by both; they are few, so whole rows may be sorted.
+    return [*meant, *found.filter(is_active=False).order_by(*order)[: limit - len(meant)]]
 
 
 def ids_by_tax_id(text: str) -> "QuerySet[Customer, int] | None":

@@ -168,7 +168,10 @@ def customer_activity(request: SignedIn, customer_id: int) -> HttpResponse:
     customer = services.update_customer(
         actor=request.user, customer_id=customer_id, is_active=wanted == "true"
     )
-    message = _("%(name)s is active again.") if customer.is_active else _("%(name)s is inactive.")
+    # Not in the words in which an order for an inactive customer is refused.
+    message = (
+        _("%(name)s is active again.") if customer.is_active else _("%(name)s is deactivated.")
+    )
     tell_undoable(
         request,
         message % {"name": customer.name},

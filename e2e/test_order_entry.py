@@ -814,3 +814,20 @@ def test_a_barcode_of_two_products_lets_the_person_choose(
     expect(page.locator("#lines > .line")).to_have_count(1)
     assert lines(page) == [(f"{name}-B", "1")]
     expect(problem).to_be_hidden()
+
+
+def test_an_inactive_customer_is_shown_and_not_taken(desk: Desk, make_customer: Make) -> None:
+    gone = make_customer("Gone Away", is_active=False)
+    page = desk("manager")
+    page.goto("/orders/new")
+    page.locator("#customer-search").press_sequentially("gone aw")
+    shown = page.locator("#customer-options [role=option]")
+    expect(shown).to_have_count(1)
+    expect(shown).to_contain_text("Gone Away Inactive")
+    expect(shown).to_have_attribute("aria-disabled", "true")
+    shown.click(force=True)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    button = page.locator(f"button[name=customer][value='{gone['id']}']")
+    expect(button).to_be_disabled()
+    expect(page.locator(".picked")).to_have_count(0)

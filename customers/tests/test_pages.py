@@ -310,6 +310,7 @@ class TestForm:
         page = desk.post(path, {"is_active": "false"}, follow=True).content.decode()
         customer.refresh_from_db()
         assert not customer.is_active
+        assert f"{customer.name} is deactivated." in page
         undo = rf'<form method="post" action="{path}">.*?name="is_active" value="true"'
         assert re.search(undo, page, re.DOTALL)
         assert desk.post(path, {"is_active": "maybe"}).status_code == 400

@@ -134,7 +134,7 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),
         ("/orders/new/products?code=product", 6),
-        ("/orders/new/customers?customer_search=customer", 8),
+        ("/orders/new/customers?customer_search=customer", 9),
         ("/orders/{order}/print/slip", 4),
         ("/orders/print/pick?{ids}", 4),
         ("/palette?q=product", 9),
@@ -560,6 +560,54 @@ def test_customers_whose_name_begins_so_come_first_and_where_they_are_enough_no_
     assert (enough[0], few[0]) == (inorder, [*inorder[:2], *inorder[3:], "Bar da Padaria Íris"])
     assert enough[1] < few[1]
     assert found("padaria iris")[0] == ["Bar da Padaria Íris"]
+
+
+def test_inactive_customers_are_shown_after_the_others_and_cannot_be_chosen(
+    desk: Client, make_customer: Callable[..., Customer]
+) -> None:
+    gone = [make_customer(f"Bazar {letter}", is_active=False) for letter in "BA"]
+    path = "/orders/new/customers"
+
+    def found(typed: str) -> tuple[list[tuple[str, str]], int]:
+        with CaptureQueriesContext(connection) as queries:
+            page = text(desk.get(path, {"customer_search": typed}))
+        options = re.findall(r'<li role="option"([^>]*)>.*?"strong">(.*?)</div>', page)
+        return [
+            (re.sub("<.*?>", "", name), "disabled" if "aria-disabled" in attributes else "")
+            for attributes, name in options
+        ], len(queries)
+
+    inactive = [(f"Bazar {letter} Inactive", "disabled") for letter in "AB"]
+    assert found("bazar")[0] == inactive
+    page = text(desk.get(path, {"customer_search": gone[0].cpf_cnpj[:8]}))
+    assert "Nothing fits" not in page
+    assert "data-value" not in page
+    assert 'aria-selected="true"' not in page
+    plain = {"action": "customer", "customer_search": "Bazar B", "idempotency_key": "form-1"}
+    answer = desk.post("/orders/new", plain)
+    assert answer.context["customer"] is None
+    assert f'value="{gone[0].pk}" disabled' in text(answer)
+    active = make_customer("O Bazar")
+    both, statements = found("bazar")
+    assert both == [("O Bazar", ""), *inactive]
+    assert (
+        desk.post("/orders/new", {**plain, "customer_search": "bazar"}).context["customer"]
+        == active
+    )
+    for customer in gone:
+        customer.delete()
+    assert found("bazar") == ([("O Bazar", "")], statements)
+
+
+def test_the_refusal_of_an_inactive_customer_is_not_the_message_of_deactivating_one(
+    desk: Client, operator: User, admin: User, product: Product, customer: Customer
+) -> None:
+    update_customer(actor=admin, customer_id=customer.pk, is_active=False)
+    User.objects.filter(pk=operator.pk).update(language="pt-br")
+    refused = desk.post("/orders/new", entry(customer, (product, 1)))
+    assert refused.context["problems"] == [
+        f"O cliente {customer.name} está inativo. Ative-o ou escolha outro."
+    ]
 
 
 def test_a_past_order_is_repeated_into_a_new_form(

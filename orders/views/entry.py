@@ -68,9 +68,14 @@ def _options(text: str, products: Sequence[Product]) -> dict[str, Any]:
 @require_safe
 @require(Permission.PLACE_ORDER)
 def customer_options(request: SignedIn) -> HttpResponse:
-    """The customers that fit what is typed: by words of the name, CPF/CNPJ or e-mail."""
+    """The customers that fit what is typed: by words of the name, CPF/CNPJ or e-mail.
+
+    The inactive too, though they cannot be chosen: not found, they would be registered once more.
+    """
     text = request.GET.get("customer_search", "").strip()
-    found = find_customers(request.user, text, limit=MOST_OPTIONS) if text else []
+    found = (
+        find_customers(request.user, text, limit=MOST_OPTIONS, with_inactive=True) if text else []
+    )
     return render(
         request, "orders/order_entry.html#customer_options", {"options": found, "typed": text}
     )
@@ -262,7 +267,7 @@ def _take_available(lines: Sequence[EntryLine], product: str) -> list[EntryLine]
 
 def _only_customer(request: SignedIn) -> int | None:
     """The customer that was typed, if the words mean exactly one."""
-    found = _typed_customers(request)
+    found = [customer for customer in _typed_customers(request) if customer.is_active]
     return found[0].pk if len(found) == 1 else None
 
 
@@ -450,4 +455,4 @@ def _customer(value: object) -> Any:
 def _typed_customers(request: SignedIn) -> Sequence[Any]:
     """Without JavaScript the customer is found by sending the form."""
     text = request.POST.get("customer_search", "").strip()
-    return find_customers(request.user, text, limit=20) if text else []
+    return find_customers(request.user, text, limit=20, with_inactive=True) if text else []
