@@ -826,6 +826,7 @@ def test_an_inactive_customer_is_shown_and_not_taken(desk: Desk, make_customer: 
     expect(shown).to_contain_text("Gone Away Inactive")
     expect(shown).to_have_attribute("aria-disabled", "true")
     shown.click(force=True)
+    page.locator("#customer-search").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     button = page.locator(f"button[name=customer][value='{gone['id']}']")
