@@ -205,6 +205,97 @@ def test_scans_faster_than_the_answers_all_arrive_and_no_code_becomes_a_quantity
     expect(page.get_by_label("Quantity of FAST-1")).to_have_value("8")
 
 
+def test_the_same_words_typed_again_open_the_list_again(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(2):
+        make_product(f"AGAIN-{number}", name=f"Retyped number {number}")
+    page = desk("operator")
+    begin(page, make_customer("Types It Again"))
+    first = page.get_by_role("option", name="AGAIN-0")
+    for count in ("1", "2"):
+        page.keyboard.type("retyped")
+        expect(first).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Quantity of AGAIN-0")).to_have_value(count)
+        expect(page.get_by_label("Quantity of AGAIN-0")).to_be_focused()
+        page.keyboard.press("Enter")
+    page.keyboard.type("retyped")
+    expect(first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(first).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    expect(first).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("retyped")
+    expect(first).to_be_visible()
+
+
+def test_enter_before_the_list_is_there_opens_it_or_takes_the_one_that_fits(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(2):
+        make_product(f"HASTE-{number}", name=f"Hasty number {number}")
+    make_product("ALONE-1", name="Hurried and alone")
+    page = desk("operator")
+    begin(page, make_customer("In Haste"))
+    scan(page, "hasty")
+    first, second = (page.get_by_role("option", name=f"HASTE-{number}") for number in range(2))
+    expect(first).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#code")).to_have_value("hasty")
+    expect(page.locator("#code")).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#scan-problem")).to_be_hidden()
+    assert lines(page) == []
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(300)  # what was asked for while typing is answered by now
+    expect(second).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Quantity of HASTE-1")).to_be_focused()
+    page.keyboard.press("Enter")
+    scan(page, "hurried")
+    expect(page.get_by_label("Quantity of ALONE-1")).to_be_focused()
+    page.keyboard.press("Enter")
+    with unanswered(page) as held:
+        scan(page, "hasty")
+        until_sent(page, held)
+        page.keyboard.type("HASTE")
+    problem = page.locator("#scan-problem")
+    expect(problem).to_have_text("Several products fit “hasty”: choose one.")
+    page.keyboard.type("-0")  # nothing of what was typed meanwhile is lost
+    expect(problem).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Quantity of HASTE-0")).to_be_focused()
+    assert lines(page) == [("HASTE-1", "1"), ("ALONE-1", "1"), ("HASTE-0", "1")]
+
+
+def test_the_list_closes_as_its_field_is_left_and_the_button_does_what_enter_does(
+    desk: Desk, make_product: Make, make_customer: Make
+) -> None:
+    for number in range(2):
+        make_product(f"LEAVE-{number}", name=f"Leaving number {number}")
+    page = desk("operator")
+    begin(page, make_customer("Leaves It"))
+    first, add = page.get_by_role("option", name="LEAVE-0"), page.locator("[data-add]")
+    page.keyboard.type("leaving")
+    expect(first).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(add).to_be_focused()
+    expect(first).to_be_hidden()
+    expect(page.locator("#code")).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Enter")
+    expect(first).to_be_visible()
+    expect(page.locator("#code")).to_be_focused()
+    expect(page.locator("#scan-problem")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Quantity of LEAVE-0")).to_be_focused()
+    page.locator("#code").fill("LEAVE-1")
+    add.click()
+    expect(page.get_by_label("Quantity of LEAVE-1")).to_be_focused()
+    expect(page.locator("#code")).to_have_value("")
+    assert lines(page) == [("LEAVE-0", "1"), ("LEAVE-1", "1")]
+
+
 def test_a_shortage_is_seen_while_typing_explained_on_submit_and_resolved_in_one_click(
     desk: Desk, make_product: Make, make_customer: Make, served: Served
 ) -> None:
@@ -801,7 +892,7 @@ def test_a_barcode_of_two_products_lets_the_person_choose(
         expect(page.locator("#product-options [role=option]")).to_have_count(2)
     page.keyboard.press("Enter")
     problem = page.locator("#scan-problem")
-    expect(problem).to_have_text(f"Several products have “{one['gtin']}”: choose one.")
+    expect(problem).to_have_text(f"Several products fit “{one['gtin']}”: choose one.")
     choices = page.locator("#product-options [role=option]")
     expect(choices).to_have_count(2)
     expect(choices.first).to_be_visible()

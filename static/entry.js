@@ -67,10 +67,14 @@
   const marked = (list) => $("[aria-selected=true]", list);
   // A list counts only for the text it was asked for: a scanner sends Enter before the answer is there.
   const fresh = (field) => field.value.trim() !== "" && listOf(field).dataset.typed === field.value.trim();
+  const ask = (field) => field.dispatchEvent(new Event("ask-now"));
 
   function close(field) {
     const list = listOf(field);
-    if (list) list.hidden = true;
+    if (list) {
+      list.hidden = true;
+      delete list.dataset.typed; // no other swap opens it again
+    }
     field.setAttribute("aria-expanded", "false");
     field.removeAttribute("aria-activedescendant");
   }
@@ -157,6 +161,13 @@
   }
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
     if (ctx.target?.id === "entry") ctx.sent = asSent();
+    if (ctx.sourceElement.matches?.("[data-combo]")) ctx.asked = ctx.sourceElement.value.trim();
+  });
+  // Enter asks too: a list that was asked for before, and comes after, must neither replace that answer nor what an arrow
+  // has chosen in it.
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { asked, sourceElement } = event.detail.ctx;
+    if (asked !== undefined && (asked !== sourceElement.value.trim() || listOf(sourceElement)?.hidden === false)) event.preventDefault();
   });
   document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
     if (ctx.sent) busy += 1;
@@ -224,7 +235,9 @@
     const field = event.target;
     const list = listOf(field);
     const all = options(list);
-    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && !list.hidden && all.length) {
+    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && list.hidden) {
+      ask(field); // closed by Escape, or left and come back to
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && all.length) {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : all.length - 1;
       mark(field, all[(all.indexOf(marked(list)) + step) % all.length]);
@@ -259,12 +272,21 @@
     before = event.target.value;
   });
   document.addEventListener("mousedown", (event) => {
-    const option = event.target.closest(".combo [role=option]:not([aria-disabled])");
-    if (option) {
-      event.preventDefault();
-      choose($("[data-combo]", option.closest(".combo")), option);
-    } else $$("[data-combo]").forEach((field) => field.closest(".combo").contains(event.target) || close(field));
+    if (!event.target.closest(".combo .options")) return;
+    event.preventDefault(); // the field keeps the focus, and with it the list
+    const option = event.target.closest("[role=option]:not([aria-disabled])");
+    if (option) choose($("[data-combo]", option.closest(".combo")), option);
   });
+  document.addEventListener("focusout", (event) => {
+    if (event.target.matches("[data-combo]")) close(event.target);
+  });
+  // The button is Enter in the field: what was typed leaves the field, and comes back into it if it is not one product.
+  document.addEventListener("click", (event) => {
+    if (!event.isTrusted || !event.target.closest("[data-add]")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    setTimeout(add, 0, code().value.trim()); // a click on a button within a click on it does nothing
+  }, true);
 
   // --- lines
   function remove(row) {
@@ -454,12 +476,19 @@
   }
   document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     if (!form() || $("#palette")?.open) return;
-    const unknown = $("#scan-problem[data-code]");
-    if (unknown) {
-      if (!code().value) code().value = unknown.dataset.code;
-      delete unknown.dataset.code;
+    const unclear = $("#scan-problem[data-code], #product-options[data-code]");
+    if (unclear) {
       code().focus();
-      code().select();
+      if (!code().value) {
+        code().value = unclear.dataset.code;
+        code().select();
+      }
+      // The hands are at the next scan, which the list does not answer; or Enter alone does not choose from it.
+      if (unclear.dataset.message && (code().value !== unclear.dataset.code || !marked(unclear))) {
+        say($("#scan-problem"), unclear.dataset.message);
+        $("#scan-problem").hidden = false;
+      }
+      delete unclear.dataset.code;
     }
     ready();
     if (ctx.left && !ctx.left[0].isConnected) carryOver(ctx.sent, ...ctx.left);

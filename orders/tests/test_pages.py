@@ -340,8 +340,8 @@ def test_a_barcode_of_several_products_is_never_taken_for_one_of_them(
         return [line.sku for line in response.context["lines"]]
 
     scanned = desk.post("/orders/new", entry(customer, action="add", code=barcode), headers=HTMX)
-    assert scanned.status_code == 422
-    assert f"Several products have “{barcode}”: choose one." in text(scanned)
+    assert scanned["HX-Retarget"] == "#product-options"
+    assert f"Several products fit “{barcode}”: choose one." in text(scanned)
     assert re.findall(r'data-value="([^"]+)"', text(scanned)) == ["BOX-1", "BOX-2"]
     assert 'aria-selected="true"' not in text(scanned)
     listed = text(desk.get(f"/orders/new/products?code={barcode}"))
@@ -363,6 +363,26 @@ def test_a_barcode_of_several_products_is_never_taken_for_one_of_them(
     update_product(actor=admin, product_id=named.pk, sku="NAMED")
     update_product(actor=admin, product_id=one.pk, is_active=False)
     assert skus(post(action="add", code=barcode)) == ["BOX-2"]
+
+
+def test_a_scan_of_words_that_fit_several_products_is_answered_with_the_list_to_choose_from(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    for sku, name in (("CAF-1", "Café em grãos"), ("CAF-2", "Café moído"), ("CAFE", "Bule")):
+        make_product(sku, name=name)
+
+    def add(code: str) -> Any:
+        body = entry(customer, action="add", code=code)
+        return desk.post("/orders/new", body, headers=HTMX)
+
+    several = add("café")
+    assert (several.status_code, several["HX-Retarget"]) == (200, "#product-options")
+    assert [option["sku"] for option in several.context["options"]] == ["CAFE", "CAF-1", "CAF-2"]
+    assert "Several products fit “café”: choose one." in text(several)
+    exact = add("cafe")
+    assert "HX-Retarget" not in exact
+    assert exact.context["line"].sku == "CAFE"
+    assert add("chá").status_code == 422
 
 
 def test_an_order_is_not_placed_without_what_was_pasted_for_it(

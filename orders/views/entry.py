@@ -10,11 +10,10 @@ import uuid_utils
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
@@ -305,11 +304,17 @@ def _show_added(
 
 
 def _answer_line(request: SignedIn) -> HttpResponse:
-    """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line."""
+    """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line.
+
+    Of words that fit several it is the list to choose from, as if it had been waited for before Enter.
+    """
     code = request.POST.get("code", "").strip()
     found = _products_of(code)
     if len(found) > 1:
-        return _answer_choice(request, code, found)
+        message = _("Several products fit “%(code)s”: choose one.") % {"code": code}
+        choice = {**_options(code, found), "message": message}
+        response = render(request, "orders/order_entry.html#product_options", choice)
+        return reswap(retarget(response, "#product-options"), "outerHTML")
     if not found:
         context = {
             "message": _no_product(code) if code else _("Type or scan a code."),
@@ -321,18 +326,6 @@ def _answer_line(request: SignedIn) -> HttpResponse:
     describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
     response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
-    return response
-
-
-def _answer_choice(request: SignedIn, code: str, found: Sequence[Product]) -> HttpResponse:
-    """Several products fit: that is said, and the field's list has them, though a scanner did not wait for it."""
-    message = _("Several products have “%(code)s”: choose one.") % {"code": code}
-    context = {"message": message, "code": code}
-    response = render(request, "orders/order_entry.html#scan_problem", context, status=422)
-    options = {**_options(code, found), "is_aside": True}
-    response.write(
-        render_to_string("orders/order_entry.html#product_options", options, request=request)
-    )
     return response
 
 
