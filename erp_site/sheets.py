@@ -181,10 +181,16 @@ IMPORTS: Final = (
         permission=Permission.CHANGE_PRODUCTS,
         apply=catalog_services.upsert_product,
         fields=(
-            Field("sku", _("SKU"), as_words, ("código", "cod", "code", "referência"), is_required=True),
-            Field("name", _("Name"), as_words, ("nome", "produto", "product")),
-            Field("price", _("Price"), as_amount, ("preço", "preço unitário", "valor", "unit price")),
-            Field("gtin", _("GTIN"), as_words, ("ean", "código de barras", "barcode", "upc")),
+            Field(
+                "sku", _("SKU"), as_words,
+                ("código", "cod", "code", "código do produto", "referência"), is_required=True,
+            ),
+            Field("name", _("Name"), as_words, ("nome", "produto", "nome do produto", "product")),
+            Field(
+                "price", _("Price"), as_amount,
+                ("preço", "preço de venda", "preço unitário", "valor", "valor unitário", "unit price"),
+            ),
+            Field("gtin", _("GTIN"), as_words, ("ean", "ean13", "gtin/ean", "código de barras", "barcode", "upc")),
             Field("description", _("Description"), as_words, ("descrição",)),
             Field(
                 "low_stock_threshold", _("Low stock threshold"), as_whole,
@@ -204,9 +210,12 @@ IMPORTS: Final = (
         apply=customer_services.upsert_customer,
         fields=(
             Field("cpf_cnpj", _("CPF/CNPJ"), as_tax_id, ("cnpj", "cpf", "documento", "tax id"), is_required=True),
-            Field("name", _("Name"), as_words, ("nome", "cliente", "razão social", "customer", "company")),
+            Field(
+                "name", _("Name"), as_words,
+                ("nome", "cliente", "razão social", "nome fantasia", "customer", "company"),
+            ),
             Field("email", _("E-mail"), as_words, ("email", "correio eletrônico", "mail")),
-            Field("phone", _("Phone"), as_words, ("telefone", "fone", "celular", "mobile")),
+            Field("phone", _("Phone"), as_words, ("telefone", "fone", "celular", "whatsapp", "mobile")),
             Field("address", _("Address"), as_words, ("endereço",)),
             Field("is_active", _("Active"), as_flag, ("ativo", "status")),
         ),

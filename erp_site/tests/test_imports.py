@@ -569,6 +569,24 @@ def test_columns_are_recognised_by_their_labels_in_both_languages(
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "fields"),
+    [
+        ("products", ["Código do Produto", "Nome do produto", "Preço de Venda"], ["sku", "name", "price"]),
+        ("products", ["Cód", "Produto", "Valor unitário", "EAN-13"], ["sku", "name", "price", "gtin"]),
+        ("products", ["Referência", "Descrição", "GTIN/EAN"], ["sku", "description", "gtin"]),
+        ("customers", ["CNPJ", "Nome Fantasia", "E-mail", "WhatsApp"], ["cpf_cnpj", "name", "email", "phone"]),
+    ],
+)  # fmt: skip
+def test_columns_are_recognised_by_what_other_systems_call_them(
+    name: str, header: list[str], fields: list[str]
+) -> None:
+    kind = imports.kinds()[name]
+    assert imports.guess_columns(kind, header) == {
+        field: number for number, field in enumerate(fields)
+    }
+
+
 def test_a_mark_is_seen_in_the_columns_of_numbers_alone(manager: User) -> None:
     content = b"SKU,Name,Price\nA,Box 1.5,12\nB,Box 2.5,\n"
     job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
