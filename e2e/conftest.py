@@ -39,7 +39,7 @@ ARGUMENTS: Final = [
     "--disable-component-update",
     "--disable-sync",
     # There is no other host than this one.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
 ROLES: Final = ("viewer", "operator", "manager")
 #: A machine that does other things as well is slow, not broken.
