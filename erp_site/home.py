@@ -63,9 +63,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400. Django's own asks the form for its token, which is what could not be read."""
-    with translation.override(translation.get_language_from_request(request)):
-        page = render_to_string("400.html", {"request_id": request_id.current()})
-    return HttpResponse(page, status=400)
+    return _plain_page(request, "400.html", status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -77,9 +75,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
             if away
             else problem(500, "Something went wrong on our side; the request id helps us find it.")
         )
-    with translation.override(translation.get_language_from_request(request)):
-        page = render_to_string("500.html", {"away": away, "request_id": request_id.current()})
-    response = HttpResponse(page, status=503 if away else 500)
+    response = _plain_page(request, "500.html", status=503 if away else 500, away=away)
     if away:
         response["Retry-After"] = str(Busy.retry_after)
     return response
+
+
+def _plain_page(request: HttpRequest, template: str, *, status: int, **facts: bool) -> HttpResponse:
+    """A page that asks neither the database nor the form, of which either may be what is broken."""
+    with translation.override(translation.get_language_from_request(request)):
+        page = render_to_string(template, {**facts, "request_id": request_id.current()})
+    return HttpResponse(page, status=status)

@@ -189,9 +189,9 @@ def entry_lines(data: QueryDict) -> list[EntryLine]:
         strict=False,
     )
     return [
-        EntryLine(int(product), quantity, seen=seen)
+        EntryLine(product_id, quantity, seen=seen)
         for product, quantity, seen in rows
-        if product.isascii() and product.isdigit() and 0 < len(product) < 19
+        if (product_id := record_id(product)) is not None
     ]
 
 

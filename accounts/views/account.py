@@ -215,8 +215,8 @@ def set_language(request: HttpRequest) -> HttpResponse:
         next_url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     # Not redirect(), which looks for a view of that name first.
-    ours = ours and next_url.startswith("/")
-    response = HttpResponseRedirect(next_url if ours else reverse("home"))
+    is_address = ours and next_url.startswith("/")
+    response = HttpResponseRedirect(next_url if is_address else reverse("home"))
     if language in Language.values:
         if request.user.is_authenticated:
             services.update_me(actor=request.user, language=language)

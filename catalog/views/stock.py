@@ -20,6 +20,7 @@ from catalog.models import Product, StockMovement
 from erp_site.core.errors import DomainError, IdempotencyKeyReused
 from erp_site.core.fields import grouped
 from erp_site.core.htmx import is_partial, tell_undoable
+from erp_site.core.paths import record_id
 
 from .products import row
 
@@ -54,9 +55,9 @@ def stock_adjust(request: SignedIn) -> HttpResponse:
     if request.method == "POST":
         return _adjust(request)
     code = request.GET.get("code", "").strip()
-    chosen = request.GET.get("product", "")
-    if chosen.isascii() and chosen.isdigit() and len(chosen) < 19:
-        return _show(request, queries.get_product(int(chosen)), _blank(request, int(chosen)))
+    chosen = record_id(request.GET.get("product", ""))
+    if chosen is not None:
+        return _show(request, queries.get_product(chosen), _blank(request, chosen))
     options = queries.find_by_codes([code]).get(code.upper(), []) if code else []
     if code and not options:
         options = queries.find_products(code, limit=8)
@@ -118,9 +119,7 @@ def _adjust(request: SignedIn) -> HttpResponse:
 
 
 def _posted_product(form: AdjustForm) -> Product:
-    text = str(form["product"].value() or "")
-    is_id = text.isascii() and text.isdigit() and len(text) < 19
-    return queries.get_product(int(text) if is_id else 0)
+    return queries.get_product(record_id(str(form["product"].value() or "")) or 0)
 
 
 def _now(product_id: int) -> dict[str, str]:

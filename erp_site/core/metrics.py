@@ -78,7 +78,6 @@ class OutboxCollector(Collector):
         from . import consumers, outbox  # noqa: PLC0415 -- the outbox counts its deliveries here
 
         none = {consumer.name: 0 for consumer in consumers.registered()}
-
         try:
             lag = outbox.lag()
             open_, dead = outbox.counts(outbox.State.OPEN), outbox.counts(outbox.State.DEAD)

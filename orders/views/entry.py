@@ -436,11 +436,11 @@ def _typed_customer(request: SignedIn) -> CustomerForm:
 
 
 def _customer(value: object) -> Any:
-    text = str(value or "")
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
+    customer_id = record_id(str(value or ""))
+    if customer_id is None:
         return None
     try:
-        return get_customer(int(text))
+        return get_customer(customer_id)
     except DomainError:
         return None
 
