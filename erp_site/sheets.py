@@ -52,6 +52,8 @@ class Export[M: Model]:
     default: str
     header: tuple[str | Promise, ...]
     rows: Callable[[Sequence[M], User], Rows]
+    rows_each: str | None = None
+    """The column that says how many rows a record has; without it, one."""
 
 
 def _tax_id(value: str, reader: User) -> str:
@@ -75,6 +77,26 @@ def _orders(orders: Sequence[Order], reader: User) -> Rows:
             order.items_count,
             order.total,
         )
+
+
+def _lines(orders: Sequence[Order], reader: User) -> Rows:
+    for order in orders:
+        for line in order.items.all():
+            yield (
+                order.number,
+                order.created_at,
+                order.customer.name,
+                _tax_id(order.customer.cpf_cnpj, reader),
+                order.customer_reference,
+                str(order.get_status_display()),
+                order.due_date,
+                order.created_by.name if order.created_by else "",
+                line.sku,
+                line.name,
+                line.quantity,
+                line.unit_price,
+                line.subtotal,
+            )
 
 
 def _products(products: Sequence[Product], reader: User) -> Rows:
@@ -125,6 +147,20 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
             _("Late"), _("By"), _("Items"), _("Total"),
         ),
         rows=_orders,
+    ),
+    "order-items": Export(
+        label=_("Items of orders"),
+        permission=Permission.VIEW_ORDERS,
+        filterset=OrderFilter,
+        queryset=order_queries.orders_with_lines,
+        sorts={"created_at": "created_at", "updated_at": "updated_at"},
+        default="-created_at",
+        header=(
+            _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
+            _("By"), _("SKU"), _("Product"), _("Quantity"), _("Price"), _("Subtotal"),
+        ),
+        rows=_lines,
+        rows_each="items_count",
     ),
     "products": Export(
         label=_("Products"),

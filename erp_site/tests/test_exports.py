@@ -76,7 +76,14 @@ def test_all_rows_come_in_order_across_chunks(
 
 @pytest.mark.parametrize(
     ("name", "statements"),
-    [("products", 2), ("orders", 3), ("customers", 1), ("users", 1), ("activity", 5)],
+    [
+        ("products", 2),
+        ("orders", 3),
+        ("order-items", 4),
+        ("customers", 1),
+        ("users", 1),
+        ("activity", 5),
+    ],
 )
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_chunk_takes_the_same_statements_for_one_and_three_rows(
@@ -135,7 +142,7 @@ def test_who_may_not_see_tax_ids_gets_them_masked(
     whole, masked = customer.cpf_cnpj, f"***{customer.cpf_cnpj[3:7]}*******"
     for role, shown in ((Role.VIEWER, masked), (Role.OPERATOR, whole)):
         client = desk_of(people[role])
-        for name in ("orders", "customers"):
+        for name in ("orders", "order-items", "customers"):
             cells = column(client.get(f"/export/{name}.{kind}"), "CPF/CNPJ")
             assert [str(cell).translate(str.maketrans("", "", "./-")) for cell in cells] == [shown]
 
@@ -165,6 +172,43 @@ def test_orders_that_were_selected(
     response = client.post("/export/orders.xlsx", {"ids": [first.pk, third.pk]})
     assert column(response, "Order") == [third.number, first.number]
     assert client.post("/export/orders.xlsx", {"ids": []}).status_code == 422
+
+
+def test_each_line_of_the_orders_that_the_filters_leave(
+    desk_of: Callable[[User], Client],
+    operator: User,
+    make_product: Callable[..., Product],
+    make_customer: Callable[..., Customer],
+    place: Callable[..., Order],
+) -> None:
+    coffee, sugar = make_product("CAFE", price="18.90"), make_product("SUGAR", price="4.00")
+    place((coffee, 1))
+    order = place((sugar, 3), (coffee, 2), customer_id=make_customer(name="Padaria Aurora").pk)
+    found = desk_of(operator).get("/export/order-items.xlsx?search=Aurora")
+    table = read_table(content(found))
+    names = ("Order", "Customer", "By", "SKU", "Quantity", "Price", "Subtotal")
+    rows = [[line.cells[table.header.index(name)] for name in names] for line in table.lines]
+    same = [order.number, "Padaria Aurora", str(order.created_by)]
+    assert rows == [
+        [*same, "SUGAR", 3, 4, 12],
+        [*same, "CAFE", 2, 18.9, 37.8],
+    ]
+
+
+def test_lines_are_counted_against_the_end_of_a_sheet(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    make_product: Callable[..., Product],
+    place: Callable[..., Order],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("erp_site.exporting.XLSX_ROWS", 2)
+    client = desk_of(viewer)
+    place((make_product(), 1), (make_product(), 1))
+    assert len(column(client.get("/export/order-items.xlsx"), "SKU")) == 2
+    place((make_product(), 1))
+    assert client.get("/export/order-items.xlsx").status_code == 422
+    assert len(column(client.get("/export/order-items.csv"), "SKU")) == 3
 
 
 def test_formulas_of_others_do_not_run_in_the_readers_spreadsheet(
