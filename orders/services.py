@@ -522,9 +522,10 @@ def _move_reserved(
 ) -> None:
     """Give the order's reservation back, or let it leave the house."""
     quantities = {item.product_id: item for item in items}
-    levels = StockLevel.objects.filter(
-        product_id__in=quantities, warehouse__is_default=True
-    ).values_list("pk", "product_id")
+    # Where it was reserved, which need not be where orders reserve now.
+    levels = StockMovement.objects.filter(reference=order.number, kind=Kind.RESERVED).values_list(
+        "level_id", "level__product_id"
+    )
     ship = effect is StockEffect.SHIP
     move_stock(
         actor=actor,

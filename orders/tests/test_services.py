@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from catalog.models import Product, StockMovement
+from catalog.models import Product, StockLevel, StockMovement, Warehouse
 from catalog.services import InsufficientStock, adjust_stock, update_product
 from customers.models import Customer
 from customers.services import update_customer
@@ -365,6 +365,31 @@ def test_delete_cancels_returns_stock_and_hides(
         2,
     )
     assert place((product, 4), key="k").pk == order.pk
+
+
+@pytest.mark.parametrize("steps", [[S.CANCELLED], [S.CONFIRMED, S.PICKED, S.SHIPPED]])
+def test_stock_is_given_back_or_leaves_where_it_was_reserved(
+    product: Product,
+    make_product: Callable[..., Product],
+    place: Callable[..., Order],
+    manager: User,
+    steps: list[OrderStatus],
+) -> None:
+    other = make_product(on_hand=5)
+    order = place((product, 4), (other, 2))
+    there = [level_of(product), level_of(other)]
+    Warehouse.objects.update(is_default=None)
+    moved = Warehouse.objects.create(code="NEW", name="New", is_default=True)
+    StockLevel.objects.create(warehouse=moved, product=other, on_hand=9, reserved=9)
+    on_hand = [level.on_hand for level in there]
+    for step in steps:
+        change_status(actor=manager, order_id=order.pk, to=step)
+    for level in there:
+        level.refresh_from_db()
+    left = [4, 2] if S.SHIPPED in steps else [0, 0]
+    assert [level.reserved for level in there] == [0, 0]
+    assert [was - level.on_hand for was, level in zip(on_hand, there, strict=True)] == left
+    assert StockLevel.objects.get(warehouse=moved).reserved == 9
 
 
 def test_delete_is_refused_from_picked_on(
