@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.roles import Permission
 from erp_site.core import clock, taxid
 from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
+from erp_site.core.text import as_lines
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
 
@@ -48,7 +49,7 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "cpf_cnpj": taxid.normalise,
     "email": lambda email: email.strip().lower(),
     "phone": str.strip,
-    "address": str.strip,
+    "address": lambda address: as_lines(address).strip(),
     "is_active": bool,
 }
 

@@ -15,6 +15,7 @@ from erp_site.core import clock, gtin
 from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
 from erp_site.core.money import CENT
 from erp_site.core.statements import Query
+from erp_site.core.text import as_lines
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
 
@@ -49,7 +50,7 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "name": str.strip,
     "price": Decimal,
     "gtin": gtin.normalise,
-    "description": str.strip,
+    "description": lambda description: as_lines(description).strip(),
     "low_stock_threshold": lambda threshold: threshold,
     "is_active": bool,
 }

@@ -200,6 +200,19 @@ class TestForm:
         product.refresh_from_db()
         assert (product.name, product.version) == ("Renamed", 2)
 
+    def test_an_edit_as_a_browser_sends_it_back_changes_nothing(
+        self, desk: Client, admin: User, product: Product
+    ) -> None:
+        update_product(actor=admin, product_id=product.pk, description="one\r\ntwo")
+        product.refresh_from_db()
+        assert (product.description, product.version) == ("one\ntwo", 2)
+        form = desk.get(f"/products/{product.pk}/edit").context["form"]
+        typed = {bound.name: str(bound.value() or "") for bound in form}
+        sent = {name: value.replace("\n", "\r\n") for name, value in typed.items()}
+        assert desk.post(f"/products/{product.pk}/edit", sent).status_code == 302
+        product.refresh_from_db()
+        assert (product.description, product.version) == ("one\ntwo", 2)
+
     def test_a_stale_edit_says_who_changed_what_keeps_the_typing_and_can_be_saved_knowingly(
         self, desk: Client, admin: User, product: Product
     ) -> None:

@@ -15,6 +15,7 @@ from django.forms import Field, Form
 from django.http import QueryDict
 
 from .models import Event
+from .text import as_lines
 
 #: The hidden input that carries what `remember` says.
 OPENED: Final = "opened"
@@ -110,9 +111,8 @@ def _held(posted: QueryDict) -> dict[str, str]:
 
 
 def _written(field: Field, value: Any) -> str:
-    """A value as the form writes it. Browsers end lines in their own way, programs in another."""
-    text = "" if value is None else str(field.prepare_value(value))
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """A value as the form writes it."""
+    return "" if value is None else as_lines(str(field.prepare_value(value)))
 
 
 def _reread(field: Field, written: str | None) -> str | None:

@@ -111,3 +111,6 @@ class LinesField(LineField):
     """Text of several lines."""
 
     several_lines: ClassVar[bool] = True
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(texts.as_lines(value) if isinstance(value, str) else value)

@@ -23,6 +23,11 @@ def has_control(text: str, *, several_lines: bool) -> bool:
     return bool((_CONTROL_IN_LINES if several_lines else _CONTROL).search(text))
 
 
+def as_lines(text: str) -> str:
+    """Lines that end as ours do, in LF: browsers send CRLF, whatever they were given."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def is_visible(text: str) -> bool:
     """Is there anything to see? A name of zero-width spaces is none."""
     return any(unicodedata.category(it) not in _UNSEEN and it not in _BLANK for it in text)
