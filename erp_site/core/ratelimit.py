@@ -4,7 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple
 
 import structlog
@@ -41,12 +41,23 @@ def client_ip(request: HttpRequest) -> str:
 @functools.lru_cache(maxsize=1024)
 def _counted(address: str) -> str:
     try:
-        ip = ip_address(address)
+        ip = ip_address(_without_port(address))
     except ValueError:
         return "unknown"
-    if ip.version == 6:
+    if isinstance(ip, IPv6Address):
+        # A server that listens on :: sees IPv4 like this; the /64 of all of them is the same.
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
         return str(ip_network(f"{ip}/64", strict=False).network_address)
     return str(ip)
+
+
+def _without_port(address: str) -> str:
+    """Some proxies write one behind an IPv4 address, or behind an IPv6 one in brackets."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    host, colon, port = address.partition(":")
+    return host if colon and port.isdecimal() else address
 
 
 class Hit(NamedTuple):

@@ -171,6 +171,12 @@ class TestWho:
         (1, "not-an-address", "unknown"),
         (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
         (1, "1.1.1.1\x00", "unknown"),
+        # A server that listens on :: too, and proxies that write the port.
+        (1, "::ffff:1.1.1.1", "1.1.1.1"),
+        (1, "1.1.1.1:4711", "1.1.1.1"),
+        (1, "[2001:db8:1:2::7]:4711", "2001:db8:1:2::"),
+        (1, "[2001:db8:1:2::7]", "2001:db8:1:2::"),
+        (1, "1.1.1.1:port", "unknown"),
     ],
 )
 def test_whose_address_it_is(
