@@ -36,13 +36,18 @@ class Listing[M: models.Model]:
 
     @property
     def pages(self) -> int:
-        return max(1, -(-self.count // PAGE_SIZE))
+        """Those of what is counted: further ones would be found by walking through all that comes before them."""
+        return _pages(self.count)
+
+    @property
+    def has_more_than_pages(self) -> bool:
+        """This is the last page, and not the end of the list."""
+        return self.capped and self.page == self.pages
 
     @property
     def page_numbers(self) -> list[int | str]:
         """The numbers to go to: the ends, those about this page, and an ellipsis for what is between."""
-        there = max(self.pages, self.next_page or self.page)
-        numbers = Paginator(range(there), 1).get_elided_page_range(
+        numbers = Paginator(range(self.pages), 1).get_elided_page_range(
             self.page, on_each_side=1, on_ends=1
         )
         return list(numbers)
@@ -61,11 +66,7 @@ class Listing[M: models.Model]:
 
     @property
     def next_page(self) -> int | None:
-        return (
-            self.page + 1
-            if self.page < self.pages or (self.capped and len(self.rows) == PAGE_SIZE)
-            else None
-        )
+        return self.page + 1 if self.page < self.pages else None
 
     @property
     def column(self) -> str:
@@ -103,9 +104,8 @@ def listing[M: models.Model](
     column = sorts[sort.removeprefix("-")]
     found = figures(filtered, sum_of=sum_of)
     each = split(bound.form.cleaned_data) if valid and split else None
-    page = _page_number(request.GET.get("page", ""))
-    if not found.capped:  # the last page, when the list has become shorter than an old address
-        page = min(page, max(1, -(-found.count // PAGE_SIZE)))
+    # The last page, when the list has become shorter than an old address.
+    page = min(_page_number(request.GET.get("page", "")), _pages(found.count))
     start = (page - 1) * PAGE_SIZE
     rows = rows_of(filtered, [f"{way}{column}", f"{way}id"], start, start + PAGE_SIZE, split=each)
     return Listing(
@@ -122,6 +122,10 @@ def listing[M: models.Model](
         },
         total=found.total,
     )
+
+
+def _pages(count: int) -> int:
+    return max(1, -(-count // PAGE_SIZE))
 
 
 def _page_number(text: str) -> int:

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import functools
+import heapq
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -30,6 +32,8 @@ class Params(Protocol):
 
 
 _SPAN: Final = "short_span_of"
+#: Rows read at once of each value of a Split: one statement each for what people look at.
+MERGED: Final = 1_000
 
 
 def of_short_span[M: models.Model](queryset: QuerySet[M], *columns: str) -> QuerySet[M]:
@@ -135,13 +139,27 @@ def _ids(
     if split is None or len(split[1]) < 2:
         return list(_ordered(queryset, ordering).values_list("pk", flat=True)[start:stop])
     column, values = split
-    keys = [name.removeprefix("-") for name in ordering]
-    found: list[tuple[Any, ...]] = []
-    for value in dict.fromkeys(values):
-        part = _ordered(queryset.filter(**{column: value}), ordering)
-        found += part.values_list(*keys, "pk")[:stop]
-    found.sort(key=lambda row: row[:-1], reverse=ordering[0].startswith("-"))
-    return [row[-1] for row in found[start:stop]]
+    descending = ordering[0].startswith("-")
+    parts = [
+        _keys(queryset.filter(**{column: value}), ordering, min(stop, MERGED))
+        for value in dict.fromkeys(values)
+    ]
+    # Each part is read as far as the page needs it: deep in a long list, `stop` rows of every value would be kept.
+    merged = heapq.merge(*parts, key=lambda row: row[:-1], reverse=descending)
+    return [row[-1] for row in itertools.islice(merged, start, stop)]
+
+
+def _keys(queryset: QuerySet[Any], ordering: Sequence[str], size: int) -> Iterator[tuple[Any, ...]]:
+    """What the rows are sorted by and their ids, `size` rows at a time, each time those after the last."""
+    names = [name.removeprefix("-") for name in ordering]
+    rest = queryset
+    while True:
+        rows = list(_ordered(rest, ordering).values_list(*names, "pk")[:size])
+        yield from rows
+        if len(rows) < size:
+            return
+        value, *_, pk = rows[-1]
+        rest = queryset.filter(after(names[0], value, pk, descending=ordering[0].startswith("-")))
 
 
 def paginate[M: models.Model](
@@ -158,6 +176,11 @@ def paginate[M: models.Model](
     `sort` must come from an allow-list and name a column that is never NULL and has an index with the id; see
     `rows_of` for `split`.
     The answer fits schemas.Page.
+
+    Raises:
+        Invalid: page and cursor at once, a cursor of something else, or a page that begins beyond what is counted: a
+            database walks through all that comes before a page, and what begins after a cursor costs the same
+            everywhere. "Empty" would be a lie to whoever counts on the last page to be the end.
     """
     if params.page is not None and params.cursor is not None:
         raise Invalid.field("cursor", "page_and_cursor", "Send page or cursor, not both")
@@ -175,14 +198,28 @@ def paginate[M: models.Model](
     else:
         page = params.page or 1
         offset = (page - 1) * params.limit
-    if offset >= found.count and not found.capped:
+    is_beyond = page is not None and offset >= found.count
+    if is_beyond and found.capped:
+        raise Invalid.field(
+            "page",
+            "page_too_far",
+            f"Numbered pages end with the first {found.count} rows; next_cursor leads through all of them",
+        )
+    if is_beyond:
         rows: list[M] = []
     else:
         rows = rows_of(rest, ordering, offset, offset + params.limit + 1, split=split)
     more = len(rows) > params.limit
     rows = rows[: params.limit]
     next_cursor = cursor_after(rows[-1], sort) if more else None
-    _link(request, response, page=page, more=more, next_cursor=next_cursor)
+    is_last = found.capped and offset + params.limit >= found.count
+    _link(
+        request,
+        response,
+        page=page,
+        next_page=page + 1 if page and more and not is_last else None,
+        next_cursor=next_cursor,
+    )
     body: dict[str, Any] = {
         "items": rows,
         "count": found.count,
@@ -267,10 +304,10 @@ def _link(
     response: HttpResponse,
     *,
     page: int | None,
-    more: bool,
+    next_page: int | None,
     next_cursor: str | None,
 ) -> None:
-    """RFC 8288 Link header: first and next; prev for numbered pages."""
+    """RFC 8288 Link header: first and next; prev for numbered pages. Where these end, next goes on with the cursor."""
     base = {key: values for key, values in request.GET.lists() if key not in {"page", "cursor"}}
 
     def link(rel: str, **extra: Any) -> str:
@@ -278,11 +315,10 @@ def _link(
         return f'<{request.build_absolute_uri(request.path)}{"?" if query else ""}{query}>; rel="{rel}"'
 
     links = [link("first")]
-    if page is not None:
-        if page > 1:
-            links.append(link("prev", page=page - 1))
-        if more:
-            links.append(link("next", page=page + 1))
+    if page is not None and page > 1:
+        links.append(link("prev", page=page - 1))
+    if next_page:
+        links.append(link("next", page=next_page))
     elif next_cursor:
         links.append(link("next", cursor=next_cursor))
     response["Link"] = ", ".join(links)

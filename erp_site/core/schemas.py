@@ -259,7 +259,11 @@ class ListParams(Schema):
 
     limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_integer_from_query)] = 20
     page: Annotated[int, Field(ge=1, le=10**9), BeforeValidator(_integer_from_query)] | None = (
-        Field(None, description="Numbered pages, for people; not together with cursor")
+        Field(
+            None,
+            description="Numbered pages, for people; not together with cursor. "
+            "Of more than 10,000 rows they reach the first 10,000 (422 page_too_far): next_cursor leads through all",
+        )
     )
     cursor: str | None = Field(
         None,

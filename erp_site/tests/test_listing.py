@@ -9,7 +9,9 @@ from django.test import Client
 
 from accounts.models import User
 from customers.models import Customer
+from erp_site.core import counting
 from erp_site.core.listing import PAGE_SIZE, Listing
+from erp_site.testing import text_of
 
 
 @pytest.mark.parametrize(
@@ -33,11 +35,27 @@ def test_a_list_offers_its_ends_and_the_pages_about_this_one(
     assert " ".join(map(str, listing.page_numbers)) == numbers
 
 
-def test_beyond_what_is_counted_the_numbers_go_on() -> None:
-    listing = Listing(  # type: ignore[type-var]  # only their number counts
-        rows=[None] * PAGE_SIZE, count=10_000, capped=True, page=900, sort="name", form=Form()
-    )
-    assert " ".join(map(str, listing.page_numbers)) == "1 … 899 900 901"
+@pytest.mark.django_db
+def test_the_pages_of_a_long_list_end_with_what_is_counted_and_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    make_customer: Callable[..., Customer],
+) -> None:
+    monkeypatch.setattr(counting, "COUNT_CAP", 2 * PAGE_SIZE)
+    for number in range(3 * PAGE_SIZE):
+        make_customer(name=f"Padaria {number:02}")
+    desk = desk_of(viewer)
+    more = "Filter the list to see what comes after these."
+    assert more not in text_of(desk.get("/customers/"))
+    for page in (2, 3, 9_999_999):
+        response = desk.get("/customers/", {"page": page})
+        shown = response.context["listing"]
+        assert [customer.name for customer in shown.rows] == [
+            f"Padaria {number:02}" for number in range(PAGE_SIZE, 2 * PAGE_SIZE)
+        ]
+        assert (shown.page, shown.page_numbers, shown.next_page) == (2, [1, 2], None)
+        assert f"of more than 50 · {more}" in text_of(response)
 
 
 @pytest.mark.django_db

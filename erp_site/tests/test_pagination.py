@@ -2,10 +2,12 @@
 
 import base64
 import json
+import re
 from datetime import date
 from typing import Any, Final
 
 import pytest
+from django.db.models.query import ValuesListIterable
 from django.utils import timezone
 
 from accounts.models import User
@@ -13,7 +15,7 @@ from catalog.models import Product, StockMovement
 from catalog.services import adjust_stock
 from customers.models import Customer
 from erp_site.api import api as the_api
-from erp_site.core import clock, outbox
+from erp_site.core import clock, counting, outbox, pagination
 from erp_site.core.models import Event
 from erp_site.core.pagination import fetch_related, rows_of
 from erp_site.testing import Answer, Api
@@ -141,6 +143,100 @@ def test_a_cursor_of_another_sort_or_list_is_refused(api: Api, ids: dict[str, in
     for path, sort in (("/products", "name"), ("/products", "-price"), ("/orders", "created_at")):
         answer = api.get(path, sort=sort, cursor=cursor)
         assert [it["code"] for it in answer.body["errors"]] == ["invalid_cursor"]
+
+
+SIZE: Final = 2
+
+
+@pytest.fixture
+def long_lists(
+    monkeypatch: pytest.MonkeyPatch, admin: User, product: Product, place: Any
+) -> list[int]:
+    """Orders of three statuses, newest first, of which eight are counted and few are read at once."""
+    monkeypatch.setattr(counting, "COUNT_CAP", 8)
+    monkeypatch.setattr(pagination, "MERGED", 1)
+    orders = [place((product, 1)) for _ in range(10)]
+    for order in orders[::3]:
+        change_status(actor=admin, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    change_status(actor=admin, order_id=orders[1].pk, to=OrderStatus.CANCELLED)
+    outbox.publish(())
+    return [order.pk for order in reversed(orders)]
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What came out of the database as tuples: the keys that pages are merged from."""
+    read: list[Any] = []
+    genuine = ValuesListIterable.__iter__
+
+    def reading(self: Any) -> Any:
+        for row in genuine(self):
+            read.append(row)
+            yield row
+
+    monkeypatch.setattr(ValuesListIterable, "__iter__", reading)
+    return read
+
+
+LONG: Final = [
+    ("/orders", {}),
+    ("/orders", {"status": ["pending", "confirmed"]}),
+    ("/orders", {"status": ["pending", "confirmed", "cancelled"], "sort": "created_at"}),
+    ("/events", {}),
+    ("/events", {"types": ["order.placed", "stock.reserved"]}),
+]
+
+
+@pytest.mark.parametrize(("path", "query"), LONG)
+def test_numbered_pages_end_with_what_is_counted_and_the_cursor_goes_on(
+    api: Api, long_lists: list[int], path: str, query: dict[str, Any]
+) -> None:
+    first = api.get(path, limit=100, **query)
+    assert first.body["count_capped"]
+    whole = [key(row) for row in first.body["items"]]
+    by_page = []
+    for page in range(1, 5):
+        answer = api.get(path, limit=SIZE, page=page, **query)
+        by_page += [key(row) for row in answer.body["items"]]
+        goes_on = f"page={page + 1}" if page < 4 else f"cursor={answer.body['next_cursor']}"
+        assert re.search(rf'[?&]{re.escape(goes_on)}>; rel="next"', answer.headers["Link"])
+    assert by_page == whole[:8]
+    for page in (5, 10**9):
+        refused = api.get(path, limit=SIZE, page=page, **query)
+        assert refused.status == 422
+        assert [(it["pointer"], it["code"]) for it in refused.body["errors"]] == [
+            ("page", "page_too_far")
+        ]
+        assert "next_cursor" in refused.body["detail"]
+    rest, cursor = [], answer.body["next_cursor"]
+    while cursor:
+        answer = api.get(path, limit=SIZE, cursor=cursor, **query)
+        rest += [key(row) for row in answer.body["items"]]
+        cursor = answer.body["next_cursor"]
+    assert by_page + rest == whole
+
+
+def test_a_page_far_beyond_several_values_reads_no_rows(
+    api: Api, long_lists: list[int], rows_read: list[Any]
+) -> None:
+    api.get("/orders", status=["pending", "confirmed"], limit=SIZE)
+    rows_read.clear()
+    api.get("/orders", status=["pending", "confirmed"], limit=SIZE, page=10**7)
+    assert [row for row in rows_read if isinstance(row, tuple) and len(row) == 3] == []
+
+
+def test_a_page_is_merged_from_what_is_needed_of_each_value(
+    long_lists: list[int], rows_read: list[Any]
+) -> None:
+    """Not from `stop` rows of every value: of twenty types of event a hundred pages are 200,000 rows."""
+    statuses = ("status", list(OrderStatus))
+    for ordering, whole in ((["-created_at", "-id"], long_lists), (["id", "id"], long_lists[::-1])):
+        for start in range(len(whole)):
+            rows_read.clear()
+            found = rows_of(Order.objects.all(), ordering, start, start + SIZE, split=statuses)
+            assert [order.pk for order in found] == whole[start : start + SIZE]
+            merged = [row for row in rows_read if isinstance(row, tuple) and len(row) == 3]
+            assert len(merged) <= start + SIZE + 3 * pagination.MERGED
 
 
 def test_what_belongs_to_rows_is_fetched_as_django_prefetches_it(
