@@ -152,13 +152,13 @@ class NotPossibleNow(Conflict):
     title = "Not possible now"
 
 
-@retrying_atomic
 def create_job(*, actor: Owner, kind: str, file_name: str, content: bytes) -> ImportJob:
     """Keep the file, and guess what its columns hold.
 
     Raises:
         Invalid: the file cannot be read; see tabular.read_table.
     """
+    # Before the transaction: reading a workbook takes seconds, in which nobody else could write to SQLite.
     table = read_table(content)
     columns = guess_columns(_kinds[kind], table.header)
     numbers = [
@@ -167,7 +167,8 @@ def create_job(*, actor: Owner, kind: str, file_name: str, content: bytes) -> Im
         for field in _kinds[kind].fields
         if field.name in columns and field.parse in {as_amount, as_whole}
     ]
-    job = ImportJob.objects.create(
+    return _keep(
+        content,
         kind=kind,
         owner_id=actor.pk,
         file_name=file_name[:255],
@@ -178,6 +179,11 @@ def create_job(*, actor: Owner, kind: str, file_name: str, content: bytes) -> Im
         total=len(table.lines),
         created_at=clock.now(),
     )
+
+
+@retrying_atomic
+def _keep(content: bytes, **values: Any) -> ImportJob:
+    job = ImportJob.objects.create(**values)
     ImportFile.objects.create(job=job, content=content)
     return job
 
@@ -291,16 +297,32 @@ class Result:
     problems: list[dict[str, str]]
 
 
-class Turn:
-    """One turn of one job: its file read again, its owner asked for again, so that what has changed counts."""
+class Tables:
+    """The table of the job that had the last turn. A turn is 5 s, of which reading a large workbook took half."""
 
-    def __init__(self, job: ImportJob) -> None:
+    def __init__(self) -> None:
+        self._last: tuple[int, Table] | None = None
+
+    def of(self, job: ImportJob) -> Table:
+        """What the job's file holds, which is never changed: read unless it is the last one."""
+        if self._last is None or self._last[0] != job.pk:
+            self._last = None  # not two of them in memory
+            self._last = job.pk, read_table(bytes(job.file.content))
+        return self._last[1]
+
+    def forget(self) -> None:
+        self._last = None
+
+
+class Turn:
+    """One turn of one job: its owner asked for again, so that what has changed counts."""
+
+    def __init__(self, job: ImportJob, tables: Tables) -> None:
         self.job = job
         self.kind = _kinds[job.kind]
         self.owner: Owner = job.owner
         self.mark = DecimalMark(job.decimal_mark)
-        table: Table = read_table(bytes(job.file.content))
-        self.lines = table.lines
+        self.lines = tables.of(job).lines
         self.columns = {
             field: job.columns[field.name]
             for field in self.kind.fields
@@ -481,7 +503,7 @@ def _advance(job: ImportJob, results: Sequence[Result]) -> None:
 _insert_rows: Final = Insert(ImportRow, "job_id", "number", "outcome", "problems")
 
 
-def work(stopping: threading.Event) -> bool:
+def work(stopping: threading.Event, tables: Tables) -> bool:
     """Give one job its turn. False: none is waiting."""
     job = claim()
     if job is None:
@@ -490,7 +512,7 @@ def work(stopping: threading.Event) -> bool:
         if not job.owner.is_active:
             stop(actor=job.owner, job_id=job.pk)
             return True
-        Turn(job).run(stopping)
+        Turn(job, tables).run(stopping)
     except LeaseLost:
         log.info("import_lease_lost", job=job.pk)
     except (DatabaseError, InterfaceError, Busy):
@@ -525,10 +547,11 @@ def wake() -> None:
 def run(stopping: threading.Event, *, once: bool = False) -> None:
     """Work until `stopping`; with `once`, until no job is waiting. Outlives the database's absence."""
     pause = prune_at = 0.0
+    tables = Tables()
     while not stopping.is_set():
         _bell.clear()
         try:
-            worked = work(stopping)
+            worked = work(stopping, tables)
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_EVERY
                 prune()
@@ -544,6 +567,7 @@ def run(stopping: threading.Event, *, once: bool = False) -> None:
         pause = 0.0
         if worked:
             continue
+        tables.forget()
         if once:
             return
         _wait(stopping, POLL)

@@ -317,7 +317,7 @@ class TestWorker:
         desk.post(f"/import/{job.pk}/apply")
         asleep = imports.claim()
         assert asleep is not None
-        turn = imports.Turn(asleep)
+        turn = imports.Turn(asleep, imports.Tables())
         with clock.moved_to(timezone.now() + imports.LEASE + timedelta(seconds=1)):
             assert imports.claim() is not None
         with pytest.raises(imports.LeaseLost):
@@ -341,7 +341,7 @@ class TestWorker:
 
         monkeypatch.setattr(imports, "_advance", advance)
         with pytest.raises(OperationalError):
-            imports.work(threading.Event())
+            imports.work(threading.Event(), imports.Tables())
         job.refresh_from_db()
         assert (job.state, job.position, job.failed) == (State.APPLYING, 0, 0)
 
@@ -378,13 +378,45 @@ class TestWorker:
         job.refresh_from_db()
         assert (counts(job), Product.objects.count()) == ((0, 0, 0, 6), 0)
 
+    def test_a_file_is_read_once_for_all_turns_of_its_job(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs = [checked(desk, "products", self.CONTENT), checked(desk, "products", self.CONTENT)]
+        read: list[bytes] = []
+
+        def reading(content: bytes) -> tabular.Table:
+            read.append(content)
+            return read_table(content)
+
+        monkeypatch.setattr(imports, "read_table", reading)
+        monkeypatch.setattr(imports, "SLICE", 0.0)  # a turn is one row
+        for job in jobs:
+            desk.post(f"/import/{job.pk}/apply")
+            work()
+            job.refresh_from_db()
+        assert [job.state for job in jobs] == [State.DONE, State.DONE]
+        assert read == [self.CONTENT, self.CONTENT]
+
+    def test_one_table_is_kept_and_none_when_nothing_waits(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = (checked(desk, "products", self.CONTENT) for _ in range(2))
+        tables = imports.Tables()
+        one = tables.of(first)
+        assert tables.of(first) is one
+        tables.of(second)
+        assert tables.of(first) is not one
+        monkeypatch.setattr(imports, "Tables", lambda: tables)
+        work()
+        assert tables._last is None
+
     def test_stopping_keeps_what_is_done(
         self, desk: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = checked(desk, "products", self.CONTENT)
         desk.post(f"/import/{job.pk}/apply")
         monkeypatch.setattr(imports, "SLICE", 0.0)
-        imports.work(threading.Event())
+        imports.work(threading.Event(), imports.Tables())
         assert desk.post(f"/import/{job.pk}/stop").status_code == 302
         work()
         job.refresh_from_db()
@@ -399,7 +431,7 @@ class TestWorker:
             job = checked(desk, "products", content)
             desk.post(f"/import/{job.pk}/apply")
             with CaptureQueriesContext(connection) as queries:
-                imports.work(threading.Event())
+                imports.work(threading.Event(), imports.Tables())
             taken.append(sum("SAVEPOINT" not in query["sql"] for query in queries))
         per_row = (taken[1] - taken[0]) / 2
         assert per_row == 8, taken
@@ -592,6 +624,35 @@ def test_a_mark_is_seen_in_the_columns_of_numbers_alone(manager: User) -> None:
     job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
     assert job.decimal_mark == DecimalMark.POINT
     assert tabular.MOST_ROWS >= job.total == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_is_read_before_the_transaction_that_keeps_it_and_not_again_in_a_retry(
+    manager: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workbook may take seconds, in which nobody else could write to SQLite."""
+    in_transaction: list[bool] = []
+    busy = [OperationalError(1213, "database is locked")]
+    create = ImportJob.objects.create
+
+    def reading(content: bytes) -> tabular.Table:
+        in_transaction.append(connection.in_atomic_block)
+        return read_table(content)
+
+    def creating(**values: Any) -> ImportJob:
+        job = create(**values)
+        if busy:
+            raise busy.pop()
+        return job
+
+    monkeypatch.setattr(imports, "read_table", reading)
+    monkeypatch.setattr(ImportJob.objects, "create", creating)
+    content = b"SKU;Name;Price\nA;One;1,00\n"
+    job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
+    assert (in_transaction, busy) == ([False], [])
+    assert [(it.pk, bytes(it.file.content)) for it in ImportJob.objects.all()] == [
+        (job.pk, content)
+    ]
 
 
 def test_a_count_of_a_barcode_that_several_products_have_is_refused_by_name(
