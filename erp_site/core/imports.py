@@ -19,7 +19,15 @@ from multiprocessing.util import Finalize
 from typing import Any, Final, Protocol
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection, connections, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.models import F, Q
 from django.utils import translation
 from django.utils.functional import Promise
@@ -56,6 +64,8 @@ BATCH: Final = 50  # rows checked between two notes of how far it is
 LONGEST_OUTAGE_PAUSE: Final = 5.0  # seconds
 KEEP: Final = timedelta(days=30)  # files hold people's data
 PRUNE_EVERY: Final = 3600.0  # seconds
+#: What says that the database is away or busy. Any other error of it comes again, however often the job goes on.
+AWAY: Final = (OperationalError, InterfaceError, Busy)
 LONGEST_SHOWN: Final = 100  # characters of a wrong value
 SAMPLE: Final = 3  # rows shown while the columns are chosen
 
@@ -379,14 +389,16 @@ class Turn:
         try:
             values = self._values(line)
             outcome = do(self.kind, self.owner, values, line)
-        except Busy:
+        except (*AWAY, LeaseLost):
             raise
         except DomainError as error:
             return Result(line.number, Outcome.FAILED, self._problems(error, line))
         except BadCells as error:
             return Result(line.number, Outcome.FAILED, error.problems)
-        except (DatabaseError, InterfaceError, LeaseLost):
-            raise
+        except (DataError, IntegrityError):
+            log.exception("import_row_refused_by_database", job=self.job.pk, row=line.number)
+            message = _("This row could not be imported: the database does not take its values.")
+            return Result(line.number, Outcome.FAILED, [self._problem(None, "", message)])
         except Exception:
             log.exception("import_row_failed", job=self.job.pk, row=line.number)
             message = _("This row could not be imported: something went wrong on our side.")
@@ -515,7 +527,7 @@ def work(stopping: threading.Event, tables: Tables) -> bool:
         Turn(job, tables).run(stopping)
     except LeaseLost:
         log.info("import_lease_lost", job=job.pk)
-    except (DatabaseError, InterfaceError, Busy):
+    except AWAY:
         raise  # not the job's fault: it goes on later
     except Exception:
         log.exception("import_stopped", job=job.pk)
@@ -557,7 +569,7 @@ def run(stopping: threading.Event, *, once: bool = False) -> None:
                 prune()
         except Exception as error:
             connection.close()
-            if not pause and isinstance(error, (DatabaseError, InterfaceError, Busy)):
+            if not pause and isinstance(error, AWAY):
                 log.warning("import_waits_for_database", error=str(error))
             elif not pause:
                 log.exception("import_failed")

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import OperationalError, connection
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -361,6 +368,49 @@ class TestWorker:
             problems(job)[0][2]
             == "This row could not be imported: something went wrong on our side."
         )
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("error", [DataError, IntegrityError])
+    def test_a_row_that_the_database_refuses_is_an_error_of_that_row(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch, error: type[DatabaseError]
+    ) -> None:
+        """Such an error comes again, however often the row is tried: the import never ended."""
+        create = imports.kinds()["products"].apply
+
+        def refused(**values: Any) -> str:
+            outcome = create(**values)
+            if values["sku"] == "P2":
+                raise error(1264, "out of range")
+            return outcome
+
+        kind = imports.Kind("products", "x", "catalog.change_product", IMPORTS[0].fields, refused)
+        monkeypatch.setitem(imports._kinds, "products", kind)
+        reason = "This row could not be imported: the database does not take its values."
+        job = checked(desk, "products", self.CONTENT)
+        assert (job.state, counts(job)) == (State.CHECKED, (5, 0, 0, 1))
+        assert problems(job) == [(4, "", reason)]
+        desk.post(f"/import/{job.pk}/apply")
+        work()
+        job.refresh_from_db()
+        assert (job.state, job.position, counts(job)) == (State.DONE, 6, (5, 0, 0, 1))
+        assert problems(job) == [(4, "", reason)]
+        assert sorted(Product.objects.values_list("sku", flat=True)) == [
+            "P0", "P1", "P3", "P4", "P5"
+        ]  # fmt: skip
+
+    def test_an_error_outside_of_rows_that_would_come_again_ends_the_import(
+        self, desk: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+
+        def refused(*args: Any) -> None:
+            raise ProgrammingError(1146, "no such table")
+
+        monkeypatch.setattr(imports, "Turn", refused)
+        work()
+        job.refresh_from_db()
+        assert job.state == State.STOPPED
 
     def test_who_is_deactivated_imports_no_further(self, desk: Client, manager: User) -> None:
         job = checked(desk, "products", self.CONTENT)
