@@ -218,6 +218,10 @@ def _names(events: Iterable[Event]) -> dict[tuple[Aggregate, int], tuple[str, st
     return found
 
 
+#: The sorts of the page and of its file, by their public names, and the column behind each.
+EVENT_SORTS: Final = {"created_at": "created_at"}
+
+
 def events() -> QuerySet[Event]:
     """The log, with who did it in one more query, so that sorting keeps its index."""
     return Event.objects.prefetch_related("actor")
@@ -262,7 +266,7 @@ def activity(request: SignedIn) -> HttpResponse:
         request,
         EventFilter,
         events(),
-        sorts={"created_at": "created_at"},
+        sorts=EVENT_SORTS,
         default="-created_at",
         split=_types,
     )

@@ -21,7 +21,7 @@ from customers import queries as customer_queries
 from customers import services as customer_services
 from customers.filters import CustomerFilter
 from customers.models import Customer
-from erp_site.activity import EventFilter, entries, events
+from erp_site.activity import EVENT_SORTS, EventFilter, entries, events
 from erp_site.core import taxid
 from erp_site.core.imports import Field, Kind
 from erp_site.core.models import Event
@@ -140,7 +140,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         permission=Permission.VIEW_ORDERS,
         filterset=OrderFilter,
         queryset=order_queries.order_rows,
-        sorts={"created_at": "created_at", "updated_at": "updated_at"},
+        sorts=order_queries.SORTS,
         default="-created_at",
         header=(
             _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
@@ -153,7 +153,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         permission=Permission.VIEW_ORDERS,
         filterset=OrderFilter,
         queryset=order_queries.orders_with_lines,
-        sorts={"created_at": "created_at", "updated_at": "updated_at"},
+        sorts=order_queries.SORTS,
         default="-created_at",
         header=(
             _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
@@ -193,7 +193,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         permission=Permission.VIEW_USERS,
         filterset=UserFilter,
         queryset=account_queries.users,
-        sorts={"name": "name", "created_at": "created_at"},
+        sorts=account_queries.SORTS,
         default="name",
         header=(_("Name"), _("E-mail"), _("Role"), _("Active"), _("Created")),
         rows=_users,
@@ -203,7 +203,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         permission=Permission.VIEW_EVENTS,
         filterset=EventFilter,
         queryset=events,
-        sorts={"created_at": "id"},
+        sorts=EVENT_SORTS,
         default="-created_at",
         header=(_("Date"), _("What"), _("Record"), _("Details"), _("By"), _("Request")),
         rows=_events,

@@ -38,6 +38,8 @@ _NUMBER: Final = re.compile(
 )
 #: Of a reference. With fewer signs too many begin so.
 _SHORTEST_REFERENCE: Final = 3
+#: The sorts of the list and of its files.
+SORTS: Final = {"created_at": "created_at", "updated_at": "updated_at"}
 _LINES: Final = Prefetch("items", OrderItem.objects.order_by("pk"))
 
 

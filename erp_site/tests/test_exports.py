@@ -1,7 +1,7 @@
 """Every list as a file."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.db import connection
@@ -14,6 +14,7 @@ from accounts.services import create_user
 from catalog.models import Product
 from customers.models import Customer
 from erp_site.core import tabular
+from erp_site.core.listing import listing
 from erp_site.core.tabular import read_table
 from erp_site.sheets import EXPORTS
 from erp_site.testing import PASSWORD
@@ -60,6 +61,51 @@ def test_the_sort_of_the_address_is_the_sort_of_the_file(
         ("sort=nonsense&page=7", ["A", "B", "C"]),
     ):
         assert column(client.get(f"/export/products.csv?{query}"), "SKU") == order
+
+
+#: The page of each list, and the module whose view shows it.
+PAGES: Final = {
+    "orders": ("/orders/", "orders.views.desk"),
+    "order-items": ("/orders/", "orders.views.desk"),
+    "products": ("/products/", "catalog.views.products"),
+    "customers": ("/customers/", "customers.views"),
+    "users": ("/users/", "accounts.views.users"),
+    "activity": ("/activity", "erp_site.activity"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXPORTS))
+def test_a_file_can_be_sorted_by_what_its_page_can_be_sorted_by(
+    desk_of: Callable[[User], Client], admin: User, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url, module = PAGES[name]
+    taken: list[tuple[object, object]] = []
+
+    def spy(*args: Any, sorts: Any, default: str, **kwargs: Any) -> Any:
+        taken.append((sorts, default))
+        return listing(*args, sorts=sorts, default=default, **kwargs)
+
+    monkeypatch.setattr(f"{module}.listing", spy)
+    assert desk_of(admin).get(url).status_code == 200
+    assert taken == [(EXPORTS[name].sorts, EXPORTS[name].default)]
+
+
+def test_users_are_sorted_in_the_file_as_on_the_page(
+    desk_of: Callable[[User], Client], admin: User, make_user: Callable[..., User]
+) -> None:
+    for name, email in (
+        ("bia", "3@x.com"),
+        ("Água", "1@x.com"),
+        ("Zé", "2@x.com"),
+        ("ana", "4@x.com"),
+    ):
+        make_user(name=name, email=email)
+    desk = desk_of(admin)
+    for sort in ("name", "-name", "email", "-email"):
+        page = desk.get("/users/", {"sort": sort}).context["listing"]
+        assert column(desk.get(f"/export/users.csv?sort={sort}"), "E-mail") == [
+            user.email for user in page.rows
+        ]
 
 
 def test_all_rows_come_in_order_across_chunks(

@@ -25,7 +25,6 @@ from orders.forms import BulkForm, NoteForm, SavedViewForm, StatusForm, ids_of
 from orders.models import Order, OrderHistory, order_number
 from orders.states import TRANSITIONS, OrderStatus
 
-SORTS: Final = {"created_at": "created_at", "updated_at": "updated_at"}
 DOCUMENTS: Final = ("pick", "slip")
 
 
@@ -62,7 +61,7 @@ def order_list(request: SignedIn) -> HttpResponse:
         request,
         OrderFilter,
         queries.order_rows(),
-        sorts=SORTS,
+        sorts=queries.SORTS,
         default="-created_at",
         sum_of="total",
         split=lambda filters: ("status", filters["status"]),
