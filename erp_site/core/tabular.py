@@ -37,7 +37,6 @@ MOST_ROWS: Final = 20_000  # of a file that is read
 MOST_COLUMNS: Final = 60
 LARGEST_FILE: Final = 5 * 1024 * 1024  # bytes
 LARGEST_UNPACKED: Final = 64 * 1024 * 1024  # bytes of an XLSX once its ZIP is unpacked
-XLSX_ROWS: Final = 1_048_575  # below the header: the format ends there
 
 CSV_TYPE: Final = "text/csv; charset="
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -1,5 +1,6 @@
 """Every list as a file."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,11 +14,11 @@ from accounts.roles import Role
 from accounts.services import create_user
 from catalog.models import Product
 from customers.models import Customer
-from erp_site.core import tabular
+from erp_site.core import counting, tabular
 from erp_site.core.listing import listing
 from erp_site.core.tabular import read_table
 from erp_site.sheets import EXPORTS
-from erp_site.testing import PASSWORD
+from erp_site.testing import PASSWORD, text_of
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
@@ -241,6 +242,39 @@ def test_each_line_of_the_orders_that_the_filters_leave(
     ]
 
 
+def test_a_workbook_ends_where_a_request_would_take_too_long(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    make_product: Callable[..., Product],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("COUNT_CAP", 1), ("SPARE", 1)):
+        monkeypatch.setattr(counting, name, value)
+    monkeypatch.setattr("erp_site.exporting.MOST_XLSX_ROWS", 3)
+    client = desk_of(viewer)
+    for _ in range(3):
+        make_product()
+    assert len(column(client.get("/export/products.xlsx"), "SKU")) == 3
+    last = make_product()
+    refused = client.get("/export/products.xlsx")
+    message = (
+        "An XLSX file has at most 3 rows. Filter the list, or take CSV, which has all of them."
+    )
+    assert (refused.status_code, message in text_of(refused)) == (422, True)
+    assert column(client.get(f"/export/products.xlsx?sku={last.sku}"), "SKU") == [last.sku]
+    assert len(column(client.get("/export/products.csv"), "SKU")) == 4
+
+
+def test_no_more_orders_are_summed_than_a_workbook_has_rows(
+    desk_of: Callable[[User], Client], viewer: User
+) -> None:
+    client = desk_of(viewer)
+    with CaptureQueriesContext(connection) as queries:
+        content(client.get("/export/order-items.xlsx"))
+    (summed,) = (it["sql"] for it in queries if "SUM(" in it["sql"])
+    assert re.findall(r"LIMIT (\d+)", summed) == ["50001"]
+
+
 def test_lines_are_counted_against_the_end_of_a_sheet(
     desk_of: Callable[[User], Client],
     viewer: User,
@@ -248,7 +282,7 @@ def test_lines_are_counted_against_the_end_of_a_sheet(
     place: Callable[..., Order],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("erp_site.exporting.XLSX_ROWS", 2)
+    monkeypatch.setattr("erp_site.exporting.MOST_XLSX_ROWS", 2)
     client = desk_of(viewer)
     place((make_product(), 1), (make_product(), 1))
     assert len(column(client.get("/export/order-items.xlsx"), "SKU")) == 2
