@@ -17,7 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from .errors import FieldError, Invalid
 from .fields import MoneyField
 
-#: What "to 9999-12-31" means, the way programs write an open end.
+#: What "from 0001-01-01" and "to 9999-12-31" mean, the way programs write an open end. East of Greenwich the first
+#: day began before the calendar does.
+BEGINNING_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
 END_OF_TIME: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
@@ -40,8 +42,12 @@ class MomentField(forms.Field):
             if day := parse_date(value):
                 if self.end_of_day and day == date.max:
                     return END_OF_TIME
+                if not self.end_of_day and day == date.min:
+                    return BEGINNING_OF_TIME
                 start = datetime.combine(day, time.min)
-                return timezone.make_aware(start + timedelta(days=1) if self.end_of_day else start)
+                wanted = start + timedelta(days=1) if self.end_of_day else start
+                # In UTC here: what UTC cannot express would be a crash where the statement is written.
+                return timezone.make_aware(wanted).astimezone(UTC)
             # In a query string an unescaped + arrives as a space.
             moment = parse_datetime(value.replace(" ", "+")) or parse_datetime(value)
             if moment:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +15,7 @@ from customers.filters import CustomerFilter
 from erp_site.activity import EventFilter
 from erp_site.core import clock
 from erp_site.core.filtering import ListFilter
-from erp_site.testing import HTMX
+from erp_site.testing import HTMX, Api
 from orders.filters import OrderFilter
 from orders.models import Order
 
@@ -52,6 +53,31 @@ def test_a_wrong_value_is_said_with_the_label_of_its_field(
     desk: Client, product: Product, path: str, expected: list[str]
 ) -> None:
     assert said(desk, path.format(product=product.pk)) == expected
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "UTC", "America/Sao_Paulo"])
+def test_the_ends_of_the_calendar_are_open_ends_in_every_zone(
+    desk: Client,
+    api: Api,
+    product: Product,
+    place: Callable[..., Order],
+    settings: Any,
+    zone: str,
+) -> None:
+    place((product, 1))
+    settings.TIME_ZONE = zone
+    first, last = "0001-01-01", "9999-12-31"
+    for query, found in (
+        ({"created_from": first}, 1),
+        ({"created_from": first, "created_to": last}, 1),
+        ({"created_to": last}, 1),
+        ({"created_to": first}, 0),
+        ({"created_from": last}, 0),
+    ):
+        assert api.get("/orders", **query).body["count"] == found
+        page = desk.get("/orders/", query)
+        assert (page.status_code, page.context["listing"].count) == (200, found)
+    assert api.get("/orders", updated_since=first).body["count"] == 1
 
 
 @pytest.mark.parametrize(
