@@ -1,6 +1,7 @@
 """What was sold, by day. A million orders must not make the first page slow: a day that is over is counted once."""
 
 import functools
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -26,6 +27,10 @@ SOLD: Final = [status.value for status in OrderStatus if status is not OrderStat
 #: A day that is over changes only when an order of it is cancelled or deleted, and then it is forgotten at once.
 #: Other processes hear of that through Redis alone; without Redis they may show the old figure for so long.
 KEPT_FOR: Final = 600  # seconds
+#: A day that was forgotten has another generation: longer than what was kept under the one before, and its counting.
+GENERATION_KEPT_FOR: Final = 2 * KEPT_FOR  # seconds
+
+type Figures = tuple[int, Decimal]
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,25 @@ def sales(*, days: int) -> list[Day]:
     """The last `days` days, today last: today as it is now, the others as remembered (see KEPT_FOR)."""
     today = clock.today()
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
-    known: dict[str, tuple[int, Decimal]] = cache.get_many([_key(day) for day in dates[:-1]])
-    counted = _count([day for day in dates if _key(day) not in known])
-    if fresh := {_key(day): figures for day, figures in counted.items() if day != today}:
+    # Asked before counting: without the generation, a count that began before an order was cancelled and ended after
+    # it would be kept as that day's figures.
+    kept = cache.get_many([name(day) for day in dates[:-1] for name in (_key, _generation)])
+    known: dict[date, Figures] = {}
+    for day in dates[:-1]:
+        generation, figures = kept.get(_key(day), (None, None))
+        if figures and generation == kept.get(_generation(day)):
+            known[day] = figures
+    counted = _count([day for day in dates if day not in known])
+    if fresh := {
+        _key(day): (kept.get(_generation(day)), figures)
+        for day, figures in counted.items()
+        if day != today
+    }:
         cache.set_many(fresh, KEPT_FOR)
-    return [Day(day, *(known.get(_key(day)) or counted[day])) for day in dates]
+    return [Day(day, *(known.get(day) or counted[day])) for day in dates]
 
 
-def _count(dates: Sequence[date]) -> dict[date, tuple[int, Decimal]]:
+def _count(dates: Sequence[date]) -> dict[date, Figures]:
     """Orders and revenue of each of these days, in one statement.
 
     The days are bound in Python: databases without time zone tables cannot group by local day, and a day of 23
@@ -96,9 +112,15 @@ def _key(day: date) -> str:
     return f"sales:{day.isoformat()}"
 
 
+def _generation(day: date) -> str:
+    return f"{_key(day)}:generation"
+
+
 @receiver([order_status_changed, order_deleted], dispatch_uid="erp_site.forget_sales_of_day")
 def forget_day(sender: type[Order], *, order: Order, **_: Any) -> None:
     """An order that no longer counts leaves the figures of its day."""
     if order.status not in SOLD or order.deleted_at:
-        key = _key(timezone.localdate(order.created_at))
-        transaction.on_commit(lambda: cache.delete(key), robust=True)
+        name = _generation(timezone.localdate(order.created_at))
+        transaction.on_commit(
+            lambda: cache.set(name, uuid.uuid4().hex, GENERATION_KEPT_FOR), robust=True
+        )
