@@ -32,7 +32,8 @@ _FEW: Final = 500
 
 def fold(text: str) -> str:
     """Lower case, without accents, all other letters spelled as their code point: "Ação" -> "acao"."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    # Twice, since each makes work for the other: "№" is taken apart into "No", which has a capital then.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(
         c if c.isascii() else f"u{ord(c):x}"
         for c in plain
@@ -64,6 +65,34 @@ def sort_all(model: type[models.Model]) -> None:
             row.sorted_name = sorted_as(row.name)  # type: ignore[attr-defined]  # fields of Named
         model._base_manager.bulk_update(some, ["sorted_name"])
         last = some[-1].pk
+
+
+def fold_again(model: type[models.Model], table: type[models.Model], *names: str) -> None:
+    """For migrations: write again what rows are sorted and found by, if their `names` ("name" first) had signs in them
+    whose parts kept their capitals, such as "№" and "™". All other rows are as they were, and are left alone.
+    """
+    rows = model._base_manager.order_by("pk").values_list("pk", *names)
+    index = table._base_manager
+    last = 0
+    while some := list(rows.filter(pk__gt=last)[:1000]):
+        last = some[-1][0]
+        for pk, *texts in some:
+            if not any(map(_kept_capitals, texts)):
+                continue
+            model._base_manager.filter(pk=pk).update(sorted_name=sorted_as(texts[0]))
+            wanted = set(words(*texts))
+            of_this = index.filter(owner_id=pk).exclude(word__startswith=_CODE)
+            present = set(of_this.values_list("word", flat=True))
+            of_this.filter(word__in=present - wanted).delete()
+            missing = sorted(wanted - present)
+            index.bulk_create(table(owner_id=pk, word=word) for word in missing)
+
+
+def _kept_capitals(text: str) -> bool:
+    if text.isascii():
+        return False
+    once = unicodedata.normalize("NFKD", text.casefold())
+    return once != once.casefold()
 
 
 def words(*texts: str) -> list[str]:

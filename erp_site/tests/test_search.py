@@ -1,13 +1,24 @@
 """Search by beginnings of words: what a word is, and that the index finds just those, on every database."""
 
+import importlib
 from typing import Any, Final
 
 import pytest
+from django.apps import apps
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import User, UserWord
 from catalog.models import Product, ProductWord
+from customers.models import Customer, CustomerWord
+from erp_site import integrity
 from erp_site.core import search
+from erp_site.integrity import Rule
+from orders.models import Order
+
+migration: Final = importlib.import_module("orders.migrations.0006_fold_again")
 
 NAMES: Final = [
     "Parafuso sextavado M8 x 100",
@@ -38,6 +49,8 @@ class TestWords:
             ("twice Twice TWICE", ["twice"]),
             ("Straße", ["strasse"]),
             ("ﬁm", ["fim"]),
+            ("Sala № 5", ["sala", "no", "5"]),
+            ("Selo™ a 5 ℃", ["selotm", "a", "5", "c"]),
             ("", []),
             ("!?", []),
             ("x" * 100, ["x" * search.LONGEST_WORD]),
@@ -55,6 +68,7 @@ class TestWords:
             ("0005053", "5053"),
             ("PO A1-B2", "1b2"),
             ("São João", ""),
+            ("№ 5053™", "5053tm"),
             ("000", ""),
             (" / ", ""),
             ("9" * 64, "9" * search.LONGEST_WORD),
@@ -70,9 +84,60 @@ class TestWords:
         assert len(set(words)) == len(words)
         assert search.words(" ".join(words)) == words
 
+    @given(st.text())
+    def test_what_is_folded_has_no_capitals_and_is_folded_to_itself(self, text: str) -> None:
+        folded = search.fold(text)
+        assert folded == folded.lower() == search.fold(folded)
+
+    def test_no_sign_keeps_a_capital(self) -> None:
+        signs = " ".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+        assert [it for it in search.fold(signs).split() if it != it.lower()] == []
+
     @given(st.text(min_size=1), st.text())
     def test_case_and_accents_never_hide_a_word(self, one: str, other: str) -> None:
         assert search.words(f"{one} {other}") == search.words(f"{one.casefold()} {other}")
+
+
+@pytest.mark.django_db
+class TestFoldedAgain:
+    """Rows that an older version folded: "№" to "No", of which the search found the "o" alone."""
+
+    @pytest.fixture
+    def old(self, place: Any, make_product: Any, make_customer: Any, make_user: Any) -> None:
+        """One of each with such a sign, as they were written then; and those that need nothing."""
+        product = make_product("C-1", name="Selo™ é 7")
+        customer = make_customer("Loja № 5")
+        user = make_user(name="Ana ℡")
+        order = place((product, 1), customer_reference="OC 5053™")
+        for name in ("Café", "Plain", "日本"):
+            make_product(name=name)
+            make_customer(name)
+            place((product, 1), customer_reference=f"{name} 7")
+        written: tuple[tuple[Any, Any, Any, str, set[str]], ...] = (
+            (Product, ProductWord, product, "seloTM e 7", {"selo", "e", "7"}),
+            (Customer, CustomerWord, customer, "loja No 5", {"loja", "o", "5"}),
+            (User, UserWord, user, "ana TEL", {"ana", *search.words(user.email)}),
+        )
+        for kind, table, row, sorted_name, words in written:
+            kind._base_manager.filter(pk=row.pk).update(sorted_name=sorted_name)
+            of_this = table._base_manager.filter(owner_id=row.pk)
+            of_this.exclude(word__startswith=".").delete()
+            table._base_manager.bulk_create(table(owner_id=row.pk, word=it) for it in words)
+        Order.objects.filter(pk=order.pk).update(reference_code="5053")
+
+    @staticmethod
+    def wrong() -> dict[str, list[str]]:
+        examples = integrity.inspect().examples
+        return {
+            rule.name: examples[rule] for rule in (Rule.SORTED, Rule.SEARCH) if rule in examples
+        }
+
+    def test_they_are_as_if_written_now_and_no_other_row_is_touched(self, old: None) -> None:
+        assert [len(examples) for examples in self.wrong().values()] == [3, 4]
+        with CaptureQueriesContext(connection) as queries:
+            migration.fold_all(apps, None)
+        assert self.wrong() == {}
+        assert sum(it["sql"].startswith("UPDATE") for it in queries) == 4
 
 
 @pytest.mark.django_db
