@@ -37,14 +37,11 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else to_text(value)
 
 
-def _record(
-    kind: EventType, product: Product, actor: Actor | None, payload: dict[str, Any]
-) -> None:
+def _fact(kind: EventType, product: Product, payload: dict[str, Any]) -> Fact:
     # The service has counted this event, under the row's lock.
-    fact = Fact(
+    return Fact(
         kind, Aggregate.PRODUCT, product.pk, product.event_seq, {"sku": product.sku, **payload}
     )
-    events.record([fact], actor=actor)
 
 
 @receiver(product_created, dispatch_uid="catalog.record_created")
@@ -58,7 +55,7 @@ def record_created(
         "is_active": product.is_active,
         "on_hand": on_hand,
     }
-    _record(EventType.PRODUCT_CREATED, product, actor, payload)
+    events.record([_fact(EventType.PRODUCT_CREATED, product, payload)], actor=actor)
 
 
 @receiver(product_updated, dispatch_uid="catalog.record_updated")
@@ -67,10 +64,14 @@ def record_updated(
     *,
     product: Product,
     changed: dict[str, list[Any]],
+    measured: Iterable["StockChange"],
     actor: Actor | None,
     **_kwargs: Any,
 ) -> None:
-    """`fields` names all that changed, `changes` has [old, new]; a description is only named, it may be long."""
+    """`fields` names all that changed, `changes` has [old, new]; a description is only named, it may be long.
+
+    And stock.low for each level that the new threshold has made low, on that level's own sequence.
+    """
     payload = {
         "version": product.version,
         "fields": sorted(changed),
@@ -80,14 +81,15 @@ def record_updated(
             if name != "description"
         },
     }
-    _record(EventType.PRODUCT_UPDATED, product, actor, payload)
+    updated = _fact(EventType.PRODUCT_UPDATED, product, payload)
+    events.record([updated, *low_stock_facts(measured)], actor=actor)
 
 
 @receiver(product_deleted, dispatch_uid="catalog.record_deleted")
 def record_deleted(
     sender: type[Product], *, product: Product, actor: Actor | None, **_kwargs: Any
 ) -> None:
-    _record(EventType.PRODUCT_DELETED, product, actor, {"name": product.name})
+    events.record([_fact(EventType.PRODUCT_DELETED, product, {"name": product.name})], actor=actor)
 
 
 def low_stock_facts(changes: Iterable["StockChange"], *, events_each: int = 0) -> list[Fact]:
@@ -105,7 +107,7 @@ def low_stock_facts(changes: Iterable["StockChange"], *, events_each: int = 0) -
                 "product_id": change.line.product_id,
                 "sku": change.line.sku,
                 "available": available(change.on_hand_after, change.reserved_after),
-                "threshold": change.line.low_stock_threshold,
+                "threshold": change.threshold_after,
             },
         )
         for change in changes

@@ -278,8 +278,8 @@ _products_to_order: Final = Query(
     lambda *product_ids: StockLevel.objects.filter(
         product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
     ).values_list(
-        "pk", "product_id", "product__sku", "product__name", "product__low_stock_threshold",
-        "product__price", "product__is_active", "on_hand", "reserved",
+        "pk", "product_id", "product__sku", "product__name", "product__price", "product__is_active",
+        "on_hand", "reserved",
     )
 )  # fmt: skip
 
@@ -368,18 +368,18 @@ def _price(
             _("There is no such product: %(ids)s.") % {"ids": named}, product_ids=missing
         )
     rows = [found[item.product_id] for item in wanted]
-    if inactive := [row for row in rows if not row[6]]:
+    if inactive := [row for row in rows if not row[5]]:
         raise InactiveProduct(
             _("Not sold at present: %(skus)s.") % {"skus": ", ".join(row[2] for row in inactive)},
             items=[{"product_id": row[1], "sku": row[2]} for row in inactive],
         )
     priced = [
         PricedItem(
-            line=Line(*row[:5]),
+            line=Line(*row[:4]),
             quantity=item.quantity,
-            unit_price=row[5],
-            subtotal=to_cents(row[5] * item.quantity),
-            available=available(*row[7:]),
+            unit_price=row[4],
+            subtotal=to_cents(row[4] * item.quantity),
+            available=available(*row[6:]),
         )
         for item, row in zip(wanted, rows, strict=True)
     ]
@@ -532,7 +532,7 @@ def _move_reserved(
         kind=Kind.SHIPPED if ship else Kind.RELEASED,
         deltas=[
             Delta(
-                Line(pk, product_id, quantities[product_id].sku, quantities[product_id].name, None),
+                Line(pk, product_id, quantities[product_id].sku, quantities[product_id].name),
                 on_hand=-quantities[product_id].quantity if ship else 0,
                 reserved=-quantities[product_id].quantity,
             )

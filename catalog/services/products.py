@@ -19,7 +19,7 @@ from erp_site.core.text import as_lines
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
 
-from .stock import LARGEST_STOCK, Delta, Line, move_stock
+from .stock import LARGEST_STOCK, Delta, Line, locked_levels, measure_again, move_stock
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -102,7 +102,7 @@ def create_product(
     [(warehouse_id,)] = _default_warehouse()
     level = StockLevel.objects.create(product=product, warehouse_id=warehouse_id)
     if on_hand:
-        line = Line(level.pk, product.pk, product.sku, product.name, product.low_stock_threshold)
+        line = Line(level.pk, product.pk, product.sku, product.name)
         move_stock(
             actor=actor,
             kind=StockMovement.Kind.OPENING,
@@ -118,11 +118,15 @@ def update_product(
 ) -> Product:
     """Change the fields given, and only those. What is the same already is no change; stock is not a field.
 
+    A threshold that is raised to what is available, or above, makes the product run low as a movement does.
+
     Raises:
         Denied, NotFound, Invalid, Duplicate: as for a new one.
         StaleVersion: `version` is given and is not the present one; `current` is the product as it is now.
     """
     _require(actor)
+    # Without these locks an order could take stock past the new threshold and not know of it, and nobody were told.
+    levels = locked_levels(product_id) if "low_stock_threshold" in given else []
     product = _locked(product_id)
     if version is not None and version != product.version:
         raise StaleVersion(_("The product was changed meanwhile."), current=as_record(product))
@@ -135,7 +139,13 @@ def update_product(
     _save(product, [*changed, "version", "updated_at", "event_seq"])
     if changed.keys() & {"sku", "gtin", "name"}:
         _index(product)
-    product_updated.send(sender=Product, product=product, changed=changed, actor=actor)
+    measured = []
+    if "low_stock_threshold" in changed:
+        was, _now = changed["low_stock_threshold"]
+        measured = measure_again(product, levels, before=was)
+    product_updated.send(
+        sender=Product, product=product, changed=changed, measured=measured, actor=actor
+    )
     return product
 
 
@@ -150,9 +160,7 @@ def delete_product(*, actor: "User", product_id: int) -> None:
     _require(actor)
     # Levels before the product, everywhere. Without these locks stock could arrive, or an order reserve some,
     # between the check and the deletion.
-    levels = list(
-        StockLevel.objects.select_for_update().filter(product_id=product_id).order_by("pk")
-    )
+    levels = locked_levels(product_id)
     product = _locked(product_id)
     on_hand, reserved = (
         sum(getattr(level, it) for level in levels) for it in ("on_hand", "reserved")

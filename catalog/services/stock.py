@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
@@ -46,7 +47,6 @@ class Line(NamedTuple):
     product_id: int
     sku: str
     name: str
-    low_stock_threshold: int | None
 
 
 class Delta(NamedTuple):
@@ -58,7 +58,7 @@ class Delta(NamedTuple):
 
 
 class StockChange(NamedTuple):
-    """What was done to one level: both balances before and after."""
+    """What was done to one level: both balances before and after, and the thresholds they were measured by."""
 
     line: Line
     on_hand_before: int
@@ -67,12 +67,14 @@ class StockChange(NamedTuple):
     reserved_after: int
     event_seq: int
     """The level's event counter before this change."""
+    threshold_before: int | None
+    threshold_after: int | None
 
     @property
     def became_low(self) -> bool:
-        threshold = self.line.low_stock_threshold
-        return is_low(self.on_hand_after, self.reserved_after, threshold) and not is_low(
-            self.on_hand_before, self.reserved_before, threshold
+        """By less stock or by a higher threshold: once on the way down, and not again while it is low."""
+        return is_low(self.on_hand_after, self.reserved_after, self.threshold_after) and not is_low(
+            self.on_hand_before, self.reserved_before, self.threshold_before
         )
 
 
@@ -103,7 +105,7 @@ def move_stock(
     levels = locking(by_level).run() if locked is None else locked
     changes: list[StockChange] = []
     short: list[dict[str, Any]] = []
-    for pk, on_hand, reserved, event_seq in levels:
+    for pk, on_hand, reserved, event_seq, threshold in levels:
         delta = by_level[pk]
         change = StockChange(
             delta.line,
@@ -112,6 +114,8 @@ def move_stock(
             on_hand + delta.on_hand,
             reserved + delta.reserved,
             event_seq,
+            threshold,
+            threshold,
         )
         if available(change.on_hand_after, change.reserved_after) < 0:
             short.append(
@@ -137,10 +141,39 @@ def move_stock(
 
 
 def locking(level_ids: Iterable[int]) -> Statement[list[Any]]:
-    """The statement that locks these levels until the transaction ends, and answers their balances."""
+    """The statement that locks these levels until the transaction ends, and answers their balances and thresholds."""
     # Without this lock two orders both see the last unit. By primary key and in its order, so that two orders
     # over the same products queue instead of deadlocking.
     return _levels_to_change.of(*sorted(level_ids))
+
+
+def locked_levels(product_id: int) -> list[StockLevel]:
+    """All levels of a product, held until the transaction ends. Before its product, everywhere."""
+    return list(StockLevel.objects.select_for_update().filter(product_id=product_id).order_by("pk"))
+
+
+def measure_again(
+    product: Product, levels: Iterable[StockLevel], *, before: int | None
+) -> list[StockChange]:
+    """What the product's threshold, which was `before`, makes of its levels without a movement.
+
+    They are locked; those that have become low get their stock.low counted here, as by `move_stock`.
+    """
+    changes = [
+        StockChange(
+            Line(level.pk, product.pk, product.sku, product.name),
+            level.on_hand,
+            level.reserved,
+            level.on_hand,
+            level.reserved,
+            level.event_seq,
+            before,
+            product.low_stock_threshold,
+        )
+        for level in levels
+    ]
+    _write_levels(changes, events_each=0)
+    return changes
 
 
 def shortage(line: Line, *, requested: int, available: int) -> dict[str, Any]:
@@ -181,12 +214,20 @@ def _held_by_orders(change: StockChange, short: Sequence[dict[str, Any]]) -> Ins
     )
 
 
+# The threshold as it is under the level's lock, which who changes it holds too: with one read before, a product whose
+# threshold was raised meanwhile became low without a word. Locked by itself, since a subquery may else see what
+# was there before the wait; and a subquery, since a join would let the planner lock products first.
+_threshold: Final = (
+    Product.all_objects.select_for_update()
+    .filter(pk=OuterRef("product_id"))
+    .values("low_stock_threshold")
+)
 _levels_to_change: Final = Query(
     lambda *pks: (
         StockLevel.objects.select_for_update()
         .filter(pk__in=pks)
         .order_by("pk")
-        .values_list("pk", "on_hand", "reserved", "event_seq")
+        .values_list("pk", "on_hand", "reserved", "event_seq", Subquery(_threshold))
     )
 )
 _assign_levels: Final = Assign(StockLevel)
@@ -300,7 +341,7 @@ def adjust_stock(
         delta = on_hand - level.on_hand
     elif delta == 0:
         raise Invalid.field("/delta", "zero", _("A change of zero is no change."))
-    line = Line(level.pk, product.pk, product.sku, product.name, product.low_stock_threshold)
+    line = Line(level.pk, product.pk, product.sku, product.name)
     (change,) = move_stock(
         actor=actor, kind=Kind.ADJUSTED, deltas=[Delta(line, on_hand=delta)], reason=reason, note=note,
         events_each=1, key_hash=key_hash, fingerprint=fingerprint,

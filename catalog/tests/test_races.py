@@ -21,10 +21,11 @@ from catalog.services import (
 )
 from customers.models import Customer
 from erp_site.core.errors import Duplicate, NotFound
+from erp_site.core.models import Event
 from erp_site.testing import in_parallel, level_of
 from orders.models import Order
 from orders.services import NewItem, place_order
-from orders.tests.test_races import meeting, meeting_after, only_with_row_locks
+from orders.tests.test_races import LOCK, meeting, meeting_after, only_with_row_locks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -195,3 +196,77 @@ def test_more_than_there_is_cannot_be_taken_away_at_once(
         [{"product_id": product.pk, "sku": product.sku, "requested": 8, "available": 2}]
     ]
     assert level_of(product).on_hand == 2
+
+
+type Job = Callable[[], object]
+
+
+@pytest.fixture
+def threshold_and_order(
+    manager: User, operator: User, customer: Customer, make_product: Callable[..., Product]
+) -> tuple[Job, Job]:
+    """Of ten that are there: to buy at five, and an order of six. Neither alone makes the product low."""
+    product = make_product(on_hand=10)
+    return (
+        partial(update_product, actor=manager, product_id=product.pk, low_stock_threshold=5),
+        partial(
+            place_order,
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 6)],
+            idempotency_key="race",
+        ),
+    )
+
+
+def one_within_the_other(
+    outer: Job, inner: Job, *fragments: str, without_lock: bool = False
+) -> list[Any]:
+    """What is told of running low, if all of `inner` comes after the SELECT of `outer` with these fragments.
+
+    Where `inner` must wait for `outer`, that one goes on after a second.
+    """
+    has_read, is_done = threading.Event(), threading.Event()
+
+    def wrapper(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if not sql.startswith("SELECT") or not all(part in sql for part in fragments):
+            return execute(sql, *rest)
+        result = execute(LOCK.sub("", sql) if without_lock else sql, *rest)
+        has_read.set()
+        is_done.wait(1)
+        return result
+
+    def begin() -> None:
+        with connection.execute_wrapper(wrapper):
+            outer()
+
+    def come_between() -> None:
+        assert has_read.wait(30)
+        inner()
+        is_done.set()
+
+    results = in_parallel(begin, come_between)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    return list(Event.objects.filter(type="stock.low").values_list("payload__available", flat=True))
+
+
+def test_an_order_knows_a_threshold_that_was_raised_while_it_read_the_products(
+    threshold_and_order: tuple[Job, Job],
+) -> None:
+    threshold, order = threshold_and_order
+    assert one_within_the_other(order, threshold, "catalog_product", "INNER JOIN") == [4]
+
+
+def test_a_threshold_that_is_raised_waits_for_orders_and_they_for_it(
+    threshold_and_order: tuple[Job, Job],
+) -> None:
+    threshold, order = threshold_and_order
+    assert one_within_the_other(threshold, order, "catalog_stocklevel") == [4]
+
+
+@only_with_row_locks
+def test_control_without_the_level_lock_nobody_is_told_of_the_threshold(
+    threshold_and_order: tuple[Job, Job],
+) -> None:
+    threshold, order = threshold_and_order
+    assert one_within_the_other(threshold, order, "catalog_stocklevel", without_lock=True) == []

@@ -229,6 +229,53 @@ def test_running_low_is_told_once_on_the_way_down(manager: User) -> None:
     assert level.event_seq == 7
 
 
+def test_running_low_is_told_when_the_threshold_comes_up_to_what_there_is(manager: User) -> None:
+    product = new(manager, on_hand=10)
+    level = level_of(product)
+
+    def measure(threshold: int | None) -> None:
+        update_product(actor=manager, product_id=product.pk, low_stock_threshold=threshold)
+
+    measure(9)
+    assert events("stock", level.pk) == []
+    measure(10)
+    crossed = (
+        "stock.low", 1,
+        {"product_id": product.pk, "sku": "PAR-M8", "available": 10, "threshold": 10}, manager.pk,
+    )  # fmt: skip
+    assert events("stock", level.pk) == [crossed]
+    measure(10)
+    measure(12)  # it was low already
+    update_product(actor=manager, product_id=product.pk, name="Other", low_stock_threshold=12)
+    adjust_stock(actor=manager, product_id=product.pk, delta=-1, reason="lost")
+    assert [kind for kind, _, _, _ in events("stock", level.pk)] == ["stock.low", "stock.adjusted"]
+    measure(None)
+    measure(9)
+    last = events("stock", level.pk)[-1]
+    assert (last[:2], last[2]["available"], last[2]["threshold"]) == (("stock.low", 3), 9, 9)
+    level.refresh_from_db()
+    assert level.event_seq == 3
+
+
+def test_what_orders_hold_is_not_available_to_a_new_threshold(
+    manager: User, make_product: Callable[..., Product], place: Callable[..., Order]
+) -> None:
+    product = make_product(on_hand=10)
+    place((product, 4))
+    update_product(actor=manager, product_id=product.pk, low_stock_threshold=6)
+    low = Event.objects.get(type="stock.low")
+    assert (low.aggregate_id, low.payload["available"]) == (level_of(product).pk, 6)
+
+
+def test_a_refused_edit_tells_nothing_of_its_threshold(manager: User) -> None:
+    product = new(manager, on_hand=1)
+    with pytest.raises(StaleVersion):
+        update_product(actor=manager, product_id=product.pk, version=7, low_stock_threshold=5)
+    with pytest.raises(Invalid):
+        update_product(actor=manager, product_id=product.pk, name="", low_stock_threshold=5)
+    assert (events("stock", level_of(product).pk), level_of(product).event_seq) == ([], 0)
+
+
 def test_a_product_with_stock_or_reservations_stays(
     manager: User, make_product: Callable[..., Product], place: Callable[..., Order]
 ) -> None:

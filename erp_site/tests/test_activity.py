@@ -22,6 +22,8 @@ from erp_site.activity import KINDS
 from erp_site.core import clock
 from erp_site.core.events import EventType
 from erp_site.core.models import Event
+from erp_site.testing import Api
+from erp_site.tests.test_imports import imported
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +102,37 @@ class TestNotices:
             assert "LOW-1" in page
             assert '<span class="pill warn">4</span>' in page
         assert f'data-latest="{notice.pk}"' in desk.get("/notices/bell").content.decode()
+
+
+def by_page(desk: Client, product: Product) -> None:
+    opened = desk.get(f"/products/{product.pk}/edit")
+    typed = {bound.name: bound.value() or "" for bound in opened.context["form"]}
+    form = {**typed, "opened": opened.context["opened"], "low_stock_threshold": "20"}
+    assert desk.post(f"/products/{product.pk}/edit", form).status_code == 302
+
+
+def by_api(desk: Client, product: Product) -> None:
+    Api(desk).patch(f"/products/{product.pk}", {"low_stock_threshold": 20})
+
+
+def by_import(desk: Client, product: Product) -> None:
+    assert imported(desk, "products", b"SKU;Minimum stock\nRAISED;20\n").updated == 1
+
+
+@pytest.mark.parametrize("raise_threshold", [by_page, by_api, by_import])
+def test_a_threshold_raised_above_what_there_is_makes_one_notice(
+    raise_threshold: Callable[[Client, Product], None],
+    desk: Client,
+    manager: User,
+    make_product: Callable[..., Product],
+) -> None:
+    product = make_product("RAISED", on_hand=12, low_stock_threshold=5)
+    raise_threshold(desk, product)
+    [event] = Event.objects.filter(type=EventType.STOCK_LOW)
+    assert event.actor == manager
+    note_low_stock(event)
+    notice = LowStockNotice.objects.get()
+    assert (notice.product, notice.available, notice.threshold) == (product, 12, 20)
 
 
 @pytest.mark.parametrize(
