@@ -43,10 +43,15 @@ def missing(product_id: int) -> NotFound:
     return NotFound(_("There is no such product."), product_id=product_id)
 
 
+def balances(product: Product) -> tuple[int, int]:
+    """On hand and reserved, in all warehouses together."""
+    levels = list(product.levels.all())
+    return sum(it.on_hand for it in levels), sum(it.reserved for it in levels)
+
+
 def as_record(product: Product) -> dict[str, Any]:
     """The product with its stock of all warehouses together."""
-    levels = list(product.levels.all())
-    on_hand, reserved = sum(it.on_hand for it in levels), sum(it.reserved for it in levels)
+    on_hand, reserved = balances(product)
     return {
         "id": product.pk,
         "sku": product.sku,

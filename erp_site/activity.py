@@ -21,7 +21,8 @@ from django.views.decorators.http import require_safe
 from accounts.auth import SignedIn, require
 from accounts.models import User
 from accounts.roles import Permission, Role
-from catalog.models import LowStockNotice, Product, StockMovement
+from catalog.models import LowStockNotice, Product, StockMovement, available, is_low
+from catalog.queries import balances
 from customers.models import Customer
 from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.filtering import FromFilter, IdFilter, ListFilter, ToFilter
@@ -33,7 +34,7 @@ from erp_site.templatetags.formats import money, signed, whole
 from orders.models import order_number
 from orders.states import OrderStatus
 
-#: How many the bell shows; its page shows more.
+#: How many open notices the bell shows, and how many of the latest are looked at.
 BELL: Final = 8
 NOTICES: Final = 100
 #: The bell may be this old: it is on every page, and is asked for once in this time.
@@ -281,27 +282,55 @@ def activity(request: SignedIn) -> HttpResponse:
     return render(request, "activity/activity.html", context)
 
 
-def low_stock_notices() -> QuerySet[LowStockNotice]:
-    """Of products that are still there, newest first."""
-    return (
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What was said when a product ran low, beside what there is of it now."""
+
+    said: LowStockNotice
+    available: int
+    is_low: bool
+    """Still, by the threshold of now: otherwise the matter is done."""
+
+
+def low_stock_notices() -> list[Notice]:
+    """Of products that are still there, each with its latest notice, newest first: two statements.
+
+    Of the latest notices only. Which of all are open could be asked of every notice that ever was, or of every product;
+    what is low now, the list of products says.
+    """
+    latest = (
         LowStockNotice.objects.filter(product__deleted_at=None)
         .select_related("product")
-        .order_by("-created_at", "-id")
+        .defer("product__description")
+        .prefetch_related("product__levels")
+        .order_by("-created_at", "-id")[:NOTICES]
     )
+    found: dict[int, Notice] = {}
+    for said in latest:
+        if said.product_id not in found:
+            on_hand, reserved = balances(said.product)
+            low = is_low(on_hand, reserved, said.product.low_stock_threshold)
+            found[said.product_id] = Notice(said, available(on_hand, reserved), low)
+    return list(found.values())
+
+
+def open_notices(most: int) -> list[Notice]:
+    """Those of products that are low still. A notice settles itself: nobody has to tick off what was bought."""
+    return [notice for notice in low_stock_notices() if notice.is_low][:most]
 
 
 @require_safe
 @require(Permission.VIEW_PRODUCTS)
 def notices(request: SignedIn) -> HttpResponse:
-    """What ran low, newest first."""
-    return render(request, "activity/notices.html", {"notices": low_stock_notices()[:NOTICES]})
+    """What ran low, newest first, and whether it still is."""
+    return render(request, "activity/notices.html", {"notices": low_stock_notices()})
 
 
 @require_safe
 @require(Permission.VIEW_PRODUCTS)
 def bell(request: SignedIn) -> HttpResponse:
-    """The latest notices, for the bell of every page: the browser keeps the answer for a minute."""
-    context = {"notices": low_stock_notices()[:BELL]}
+    """The latest open notices, for the bell of every page: the browser keeps the answer for a minute."""
+    context = {"notices": open_notices(BELL)}
     response = render(request, "activity/notices.html#bell", context)
     patch_cache_control(response, private=True, max_age=BELL_AGE)
     return response

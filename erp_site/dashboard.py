@@ -20,7 +20,7 @@ from erp_site.core.counting import COUNT_CAP, figures
 from orders.models import OrderHistory
 from orders.queries import desk_counts
 
-from .activity import entries, events, low_stock_notices
+from .activity import entries, events, open_notices
 from .home import home as public_page
 from .sales import Day, list_of, sales
 
@@ -176,7 +176,7 @@ def dashboard(request: SignedIn) -> HttpResponse:
         "height": HEIGHT,
         "bar_width": BAR,
         "slot": SLOT,
-        "notices": low_stock_notices()[:NOTICES_SHOWN],
+        "notices": open_notices(NOTICES_SHOWN),
     }
     if request.user.has_perm(Permission.VIEW_EVENTS):
         context["entries"] = entries(events().order_by("-id")[:LATEST])

@@ -14,11 +14,11 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.services import update_user
 from catalog.models import LowStockNotice, Product
-from catalog.services import adjust_stock
+from catalog.services import adjust_stock, update_product
 from catalog.services import delete_product as take_out
 from catalog.services.low_stock import note_low_stock
 from customers.models import Customer
-from erp_site.activity import KINDS
+from erp_site.activity import BELL, KINDS
 from erp_site.core import clock
 from erp_site.core.events import EventType
 from erp_site.core.models import Event
@@ -87,21 +87,105 @@ class TestLog:
 
 
 class TestNotices:
+    @pytest.fixture
+    def notice_of(self) -> Callable[[Product], LowStockNotice]:
+        """The latest notice of a product, all events delivered."""
+
+        def find(product: Product) -> LowStockNotice:
+            for event in Event.objects.filter(type=EventType.STOCK_LOW):
+                note_low_stock(event)
+            return LowStockNotice.objects.filter(product=product).latest("pk")
+
+        return find
+
     def test_what_runs_low_is_in_the_bell_with_what_is_left(
         self, desk_of: Callable[[User], Client], viewer: User, make_product: Callable[..., Product],
-        place: Callable[..., Order],
+        place: Callable[..., Order], notice_of: Callable[[Product], LowStockNotice],
     ) -> None:  # fmt: skip
         product = make_product("LOW-1", on_hand=10, low_stock_threshold=5)
         place((product, 6))
-        for event in Event.objects.filter(type=EventType.STOCK_LOW):
-            note_low_stock(event)
-        notice = LowStockNotice.objects.get()
+        notice = notice_of(product)
         desk = desk_of(viewer)
-        for path in ("/notices", "/notices/bell"):
+        for path in ("/notices", "/notices/bell", "/"):
             page = desk.get(path).content.decode()
             assert "LOW-1" in page
             assert '<span class="pill warn">4</span>' in page
+            assert "4 available now, still low" in page
         assert f'data-latest="{notice.pk}"' in desk.get("/notices/bell").content.decode()
+
+    def test_the_stock_of_now_is_shown_beside_that_of_the_notice(
+        self, desk: Client, manager: User, make_product: Callable[..., Product],
+        place: Callable[..., Order], notice_of: Callable[[Product], LowStockNotice],
+    ) -> None:  # fmt: skip
+        product = make_product("LOW-1", on_hand=10, low_stock_threshold=5)
+        place((product, 6))
+        notice = notice_of(product)
+        place((product, 4))
+        for path in ("/notices", "/notices/bell", "/"):
+            page = desk.get(path).content.decode()
+            assert '<span class="pill bad">0</span>' in page
+            assert "0 available now, still low" in page
+            assert "4 available, buy at 5" in page
+        update_product(actor=manager, product_id=product.pk, low_stock_threshold=0)
+        adjust_stock(actor=manager, product_id=product.pk, delta=1, reason="received")
+        page = desk.get("/notices").content.decode()
+        assert '<span class="pill good">1</span>' in page
+        assert "1 available now, no longer low" in page
+        assert "4 available, buy at 5" in page
+        notice.refresh_from_db()
+        assert (notice.available, notice.threshold) == (4, 5)
+
+    @pytest.mark.parametrize("settle", [
+        {"delta": 2}, {"low_stock_threshold": 3}, {"low_stock_threshold": None},
+    ])  # fmt: skip
+    def test_a_notice_leaves_the_bell_and_the_dashboard_when_the_matter_is_done(
+        self, settle: dict[str, Any], desk: Client, manager: User, make_product: Callable[..., Product],
+        notice_of: Callable[[Product], LowStockNotice],
+    ) -> None:  # fmt: skip
+        other, product = (
+            make_product(sku, on_hand=10, low_stock_threshold=5) for sku in ("LOW-1", "LOW-2")
+        )
+        for each in (other, product):
+            adjust_stock(actor=manager, product_id=each.pk, delta=-6, reason="lost")
+            notice_of(each)
+        if "delta" in settle:
+            adjust_stock(actor=manager, product_id=product.pk, reason="received", **settle)
+        else:
+            update_product(actor=manager, product_id=product.pk, **settle)
+        for path in ("/notices/bell", "/"):
+            shown = [it.said.product for it in desk.get(path).context["notices"]]
+            assert shown == [other]
+        bell = desk.get("/notices/bell").content.decode()
+        assert f'data-latest="{notice_of(other).pk}"' in bell  # what is done is no news
+        shown = [(it.said.product, it.is_low) for it in desk.get("/notices").context["notices"]]
+        assert shown == [(product, False), (other, True)]
+        adjust_stock(actor=manager, product_id=other.pk, delta=9, reason="received")
+        bell = desk.get("/notices/bell").content.decode()
+        assert 'data-latest=""' in bell
+        assert "No open notices" in bell
+
+    def test_a_product_that_ran_low_again_is_there_once_with_its_latest_notice(
+        self, desk: Client, manager: User, make_product: Callable[..., Product],
+        notice_of: Callable[[Product], LowStockNotice],
+    ) -> None:  # fmt: skip
+        product = make_product("LOW-1", on_hand=10, low_stock_threshold=5)
+        for delta in (-6, 6, -7):
+            adjust_stock(actor=manager, product_id=product.pk, delta=delta, reason="counted")
+        latest = notice_of(product)
+        assert LowStockNotice.objects.count() == 2
+        for path in ("/notices", "/notices/bell"):
+            assert [it.said for it in desk.get(path).context["notices"]] == [latest]
+
+    def test_the_bell_shows_no_more_than_fit(
+        self, desk: Client, manager: User, make_product: Callable[..., Product],
+        notice_of: Callable[[Product], LowStockNotice],
+    ) -> None:  # fmt: skip
+        for _ in range(BELL + 1):
+            product = make_product(on_hand=10, low_stock_threshold=5)
+            adjust_stock(actor=manager, product_id=product.pk, delta=-6, reason="lost")
+        notice_of(product)
+        counts = [len(desk.get(path).context["notices"]) for path in ("/notices/bell", "/notices")]
+        assert counts == [BELL, BELL + 1]
 
 
 def by_page(desk: Client, product: Product) -> None:
