@@ -126,6 +126,11 @@ def find_by_codes(codes: Iterable[str]) -> dict[str, list[Product]]:
     return found
 
 
+def is_any_sku(skus: Iterable[str]) -> bool:
+    """Is one of these the SKU of a living product?"""
+    return Product.objects.filter(sku__in=[sku.strip().upper() for sku in skus]).exists()
+
+
 def is_shared_gtin(code: str, found: Sequence[Product]) -> bool:
     """Is the code the GTIN of several of these, and the SKU of none?"""
     is_sku = any(product.sku == code.upper() for product in found)

@@ -1,6 +1,7 @@
 """Reading customers."""
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import QuerySet
@@ -38,6 +39,11 @@ def get_customer(customer_id: int) -> Customer:
     if customer is None:
         raise missing(customer_id)
     return customer
+
+
+def is_any_tax_id(tax_ids: Iterable[str]) -> bool:
+    """Is one of these the CPF or CNPJ of a living customer?"""
+    return Customer.objects.filter(cpf_cnpj__in=map(taxid.normalise, tax_ids)).exists()
 
 
 def missing(customer_id: int) -> NotFound:

@@ -15,11 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.auth import SignedIn, check
+from accounts.forms import ShowsRefusals
 from accounts.models import User
 from erp_site.core import imports
 from erp_site.core.errors import Denied, Invalid, NotFound
 from erp_site.core.htmx import is_partial
-from erp_site.core.imports import Kind
+from erp_site.core.imports import Field, Kind
 from erp_site.core.models import ImportJob, ImportRow
 from erp_site.core.tabular import (
     CHUNK,
@@ -88,8 +89,11 @@ class UploadForm(forms.Form):
         return file
 
 
-class ColumnsForm(forms.Form):
-    """Which column holds what: one choice a field of the kind, and how the file writes numbers."""
+class ColumnsForm(ShowsRefusals):
+    """Which column holds what: one choice a field of the kind, and how the file writes numbers.
+
+    Most may be left out, so what may not is marked, and not what may.
+    """
 
     decimal_mark = forms.ChoiceField(
         label=gettext_lazy("Decimals"),
@@ -116,6 +120,7 @@ class ColumnsForm(forms.Form):
                 help_text=str(field.hint),
                 error_messages={"required": _("Choose a column: a row is nothing without it.")},
             )
+            self.fields[field.name].mark = _mark(field)  # type: ignore[attr-defined]  # the template's
         self.order_fields([*(field.name for field in kind.fields), "decimal_mark"])
 
     def clean(self) -> dict[str, Any]:
@@ -137,6 +142,12 @@ class ColumnsForm(forms.Form):
             for name, column in self.cleaned_data.items()
             if name != "decimal_mark" and column
         }
+
+
+def _mark(field: Field) -> str:
+    if field.is_required:
+        return _("required")
+    return _("required for new ones") if field.is_for_new else ""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -200,6 +211,7 @@ def _show(
         "will_change": job.created + job.updated,
         "problems": problems.order_by("number")[:PROBLEMS_SHOWN] if finished else [],
         "more_problems": max(0, job.failed - PROBLEMS_SHOWN),
+        "lacking": ", ".join(str(field.label) for field in kind.lacking(job.columns)),
     }
     if job.state == State.MAPPING:
         context["form"] = form or ColumnsForm(
@@ -221,12 +233,16 @@ def import_columns(request: SignedIn, job_id: int) -> HttpResponse:
     form = ColumnsForm(request.POST, kind=kind, header=job.header)
     if not form.is_valid():
         return _show(request, job, kind, form)
-    imports.start_check(
-        actor=request.user,
-        job_id=job.pk,
-        columns=form.columns,
-        mark=DecimalMark(form.cleaned_data["decimal_mark"]),
-    )
+    try:
+        imports.start_check(
+            actor=request.user,
+            job_id=job.pk,
+            columns=form.columns,
+            mark=DecimalMark(form.cleaned_data["decimal_mark"]),
+        )
+    except Invalid as refusal:
+        form.add_refusal(refusal)
+        return _show(request, job, kind, form)
     return redirect("imports:job", job.pk)
 
 

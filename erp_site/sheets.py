@@ -216,15 +216,17 @@ IMPORTS: Final = (
         label=_("Products"),
         permission=Permission.CHANGE_PRODUCTS,
         apply=catalog_services.upsert_product,
+        knows=catalog_queries.is_any_sku,
         fields=(
             Field(
                 "sku", _("SKU"), as_words,
                 ("código", "cod", "code", "código do produto", "referência"), is_required=True,
             ),
-            Field("name", _("Name"), as_words, ("nome", "produto", "nome do produto", "product")),
+            Field("name", _("Name"), as_words, ("nome", "produto", "nome do produto", "product"), is_for_new=True),
             Field(
                 "price", _("Price"), as_amount,
                 ("preço", "preço de venda", "preço unitário", "valor", "valor unitário", "unit price"),
+                is_for_new=True,
             ),
             Field("gtin", _("GTIN"), as_words, ("ean", "ean13", "gtin/ean", "código de barras", "barcode", "upc")),
             Field("description", _("Description"), as_words, ("descrição",)),
@@ -244,13 +246,15 @@ IMPORTS: Final = (
         label=_("Customers"),
         permission=Permission.CHANGE_CUSTOMERS,
         apply=customer_services.upsert_customer,
+        knows=customer_queries.is_any_tax_id,
         fields=(
             Field("cpf_cnpj", _("CPF/CNPJ"), as_tax_id, ("cnpj", "cpf", "documento", "tax id"), is_required=True),
             Field(
                 "name", _("Name"), as_words,
                 ("nome", "cliente", "razão social", "nome fantasia", "customer", "company"),
+                is_for_new=True,
             ),
-            Field("email", _("E-mail"), as_words, ("email", "correio eletrônico", "mail")),
+            Field("email", _("E-mail"), as_words, ("email", "correio eletrônico", "mail"), is_for_new=True),
             Field("phone", _("Phone"), as_words, ("telefone", "fone", "celular", "whatsapp", "mobile")),
             Field("address", _("Address"), as_words, ("endereço",)),
             Field("is_active", _("Active"), as_flag, ("ativo", "status")),

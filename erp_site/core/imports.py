@@ -12,7 +12,8 @@ through. A job and its file are rows of the database, so any process may work on
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
@@ -34,7 +35,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from . import clock, request_id
-from .errors import Busy, Conflict, DomainError, NotFound
+from .errors import Busy, Conflict, DomainError, FieldError, NotFound
 from .models import ImportFile, ImportJob, ImportRow
 from .search import fold
 from .statements import Insert
@@ -51,6 +52,7 @@ from .tabular import (
     read_table,
 )
 from .transactions import retrying_atomic
+from .validation import refuse
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ PRUNE_EVERY: Final = 3600.0  # seconds
 AWAY: Final = (OperationalError, InterfaceError, Busy)
 LONGEST_SHOWN: Final = 100  # characters of a wrong value
 SAMPLE: Final = 3  # rows shown while the columns are chosen
+KEYS: Final = 500  # records looked for at once
 
 
 class Owner(Protocol):
@@ -96,6 +99,8 @@ class Field:
     parse: Callable[[Cell, DecimalMark], Any]
     names: tuple[str, ...] = ()
     is_required: bool = False
+    is_for_new: bool = False
+    """A row that makes a new record needs it; one that changes a record does not."""
     hint: str | Promise = ""
 
 
@@ -109,11 +114,17 @@ class Kind:
     fields: tuple[Field, ...]
     apply: Callable[..., str]
     """Writes one row in the caller's transaction; answers an Outcome, refuses with a DomainError."""
+    knows: Callable[[Sequence[str]], bool] = lambda _keys: True
+    """Is there a record of any of these keys?"""
 
     @property
     def key(self) -> Field:
         """The field by which a row finds its record: the first."""
         return self.fields[0]
+
+    def lacking(self, columns: Container[str]) -> list[Field]:
+        """What a new record needs and none of these columns holds."""
+        return [field for field in self.fields if field.is_for_new and field.name not in columns]
 
 
 _kinds: Final[dict[str, Kind]] = {}
@@ -210,11 +221,36 @@ def get_job(actor: Owner, job_id: int) -> ImportJob:
     return job
 
 
-@retrying_atomic
 def start_check(
     *, actor: Owner, job_id: int, columns: Mapping[str, int], mark: DecimalMark
 ) -> None:
-    """Try every row without writing anything."""
+    """Try every row without writing anything.
+
+    Raises:
+        Invalid: no row would be taken, since all are new and something that a new record needs has no column.
+    """
+    job = get_job(actor, job_id)
+    lacking = _kinds[job.kind].lacking(columns)
+    # Said once here and not of each row. A file that changes what is there may well leave the rest out.
+    if lacking and not _has_known(job, columns, mark):
+        message = _("Choose a column: every row of this file is new, and needs this.")
+        refuse(
+            [FieldError(pointer=f"/{it.name}", code="missing", detail=message) for it in lacking]
+        )
+    _start_check(actor, job_id, columns, mark)
+
+
+def _has_known(job: ImportJob, columns: Mapping[str, int], mark: DecimalMark) -> bool:
+    kind = _kinds[job.kind]
+    keys = []
+    for line in read_table(bytes(job.file.content)).lines:
+        with suppress(Unreadable):
+            keys.append(kind.key.parse(line.cells[columns[kind.key.name]], mark))
+    return any(kind.knows(keys[at : at + KEYS]) for at in range(0, len(keys), KEYS))
+
+
+@retrying_atomic
+def _start_check(actor: Owner, job_id: int, columns: Mapping[str, int], mark: DecimalMark) -> None:
     _move(
         actor, job_id, (State.MAPPING, State.CHECKED), State.CHECKING,
         columns=dict(columns), decimal_mark=mark, **_FROM_THE_START,

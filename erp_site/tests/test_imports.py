@@ -1,5 +1,6 @@
 """Imports: a file is checked, then applied in the background; crashes, mistakes and other people survived."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,7 +25,8 @@ from accounts.models import User
 from accounts.roles import Role
 from catalog.models import Product, StockMovement
 from customers.models import Customer
-from erp_site.core import clock, imports, tabular
+from erp_site.core import clock, imports, tabular, taxid
+from erp_site.core.errors import Invalid
 from erp_site.core.models import Event, ImportJob, ImportRow
 from erp_site.core.tabular import LARGEST_FILE, DecimalMark, read_table
 from erp_site.sheets import IMPORTS
@@ -570,6 +572,63 @@ class TestPages:
         assert job.state == State.MAPPING
 
     @pytest.mark.parametrize(
+        ("kind", "content", "lacking"),
+        [
+            ("products", b"SKU;Name\nA;One\nB;Two\n", ["price"]),
+            ("products", b"SKU;Stock\nA;1\n;2\n", ["name", "price"]),
+            ("customers", b"CPF/CNPJ;Name\n529.982.247-25;One\nwrong;Two\n", ["email"]),
+        ],
+    )
+    def test_what_every_row_needs_and_has_no_column_is_said_once_and_nothing_starts(
+        self, desk: Client, kind: str, content: bytes, lacking: list[str]
+    ) -> None:
+        send(desk, kind, content)
+        job = ImportJob.objects.get()
+        assert set(lacking).isdisjoint(job.columns)
+        choice = {"decimal_mark": ",", **job.columns}
+        response = desk.post(f"/import/{job.pk}/columns", choice)
+        message = "Choose a column: every row of this file is new, and needs this."
+        assert response.status_code == 422
+        assert response.context["form"].errors == {name: [message] for name in lacking}
+        work()
+        job.refresh_from_db()
+        assert (job.state, job.rows.count()) == (State.MAPPING, 0)
+
+    def test_a_file_that_changes_what_is_there_may_leave_out_what_new_ones_need(
+        self, desk: Client, make_product: Callable[..., Product], make_customer: Callable[..., Customer]
+    ) -> None:  # fmt: skip
+        make_product("KNOWN", name="Old")
+        customer = make_customer()
+        said = b"No column was chosen for Price: rows that are new are left out."
+        whole = checked(desk, "products", b"SKU;Name\nknown;New\n")
+        assert counts(whole) == (0, 1, 0, 0)
+        assert said not in desk.get(f"/import/{whole.pk}").content
+        some = checked(desk, "products", b"SKU;Name\nA;One\nKNOWN;New\nB;Two\n")
+        assert counts(some) == (0, 1, 0, 2)
+        assert desk.get(f"/import/{some.pk}").content.count(said) == 1
+        phones = f"CPF/CNPJ;Phone\n{taxid.formatted(customer.cpf_cnpj)};11 5555-0000\n".encode()
+        assert counts(checked(desk, "customers", phones)) == (0, 1, 0, 0)
+
+    def test_a_known_record_is_found_among_many_new_ones(
+        self, desk: Client, make_product: Callable[..., Product]
+    ) -> None:
+        make_product("KNOWN")
+        rows = b"".join(b"N%d;One\n" % n for n in range(imports.KEYS + 1))
+        send(desk, "products", b"SKU;Name\n" + rows + b"KNOWN;One\n")
+        job = ImportJob.objects.get()
+        choice = {"decimal_mark": ",", **job.columns}
+        assert desk.post(f"/import/{job.pk}/columns", choice).status_code == 302
+
+    def test_the_choice_of_columns_marks_what_may_not_be_left_out(self, desk: Client) -> None:
+        send(desk, "products", self.CONTENT)
+        page = desk.get(f"/import/{ImportJob.objects.get().pk}").content.decode()
+        labels = re.findall(r'<label class="form-label" for="\w+">(.*?)</label>', page)
+        assert [re.sub("<.*?>", "", label) for label in labels] == [
+            "SKU (required)", "Name (required for new ones)", "Price (required for new ones)", "GTIN",
+            "Description", "Low stock threshold", "Active", "Opening stock", "Decimals",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
         ("content", "message"),
         [
             (b"", "The file is empty."),
@@ -635,6 +694,18 @@ class TestPages:
             with CaptureQueriesContext(connection) as queries:
                 assert desk.get(path).status_code == 200
             assert len(queries) == statements, [q["sql"][:90] for q in queries]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(IMPORTS[0], "NEW-1"), (IMPORTS[1], "529.982.247-25")], ids=["products", "customers"]
+)  # fmt: skip
+def test_what_new_records_need_is_what_their_service_asks_for(
+    kind: imports.Kind, key: str, manager: User
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        kind.apply(actor=manager, **{kind.key.name: key})
+    asked = [error["pointer"] for error in refused.value.facts["errors"]]
+    assert asked == [f"/{field.name}" for field in kind.lacking(())]
 
 
 @pytest.mark.parametrize("language", ["pt-br", "en"])
