@@ -14,9 +14,13 @@ class AccountsConfig(AppConfig):
         # The app registry is ready only now.
         from allauth.account.signals import user_logged_in  # noqa: PLC0415
         from allauth.usersessions.signals import on_user_logged_in  # noqa: PLC0415
+        from django.contrib.auth.signals import user_logged_in as user_signed_in  # noqa: PLC0415
 
         from . import receivers  # noqa: F401, PLC0415
 
+        # It writes outside any transaction, so a sign-in that met a change of the account was answered with 503 where
+        # waiting and trying again does: our adapter notes that, too.
+        user_signed_in.disconnect(dispatch_uid="update_last_login")
         # It reads every session the user ever had, two queries each, at every sign-in; our adapter
         # notes the new session instead.
         user_logged_in.disconnect(on_user_logged_in)

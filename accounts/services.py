@@ -309,14 +309,17 @@ def end_sessions(*, user: User) -> None:
 
 @retrying_atomic
 def remember_session(*, user: User, session_key: str, ip: str, user_agent: str) -> None:
-    """Note whose session this is: people see where they are signed in, and deactivation ends it.
+    """Note that and when they signed in, and whose session this is: people see where they are, deactivation ends it.
 
     Raises:
         AccountInactive: the account was deactivated since the password was checked.
     """
-    # Without this lock a deactivation does not see this session yet, and it works again when the account does.
-    if not User.objects.select_for_update().filter(pk=user.pk, is_active=True):
+    now = clock.now()
+    # Locks the account, too: without that a deactivation does not see this session yet, and it works again when the
+    # account does.
+    if not User.objects.filter(pk=user.pk, is_active=True).update(last_login=now):
         raise AccountInactive(_("This account is not active."))
+    user.last_login = now
     UserSession.objects.update_or_create(
         session_key=session_key,
         defaults={"user": user, "ip": ip, "user_agent": user_agent[:200]},

@@ -1,5 +1,7 @@
 """Accounts: who makes them, who changes them, and what is written down about it."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -8,13 +10,15 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client as OAuthClient
 from allauth.mfa.utils import is_mfa_enabled
+from allauth.usersessions.models import UserSession
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
 from accounts import services
 from accounts.models import User, UserWord
 from accounts.roles import Permission, Role
+from accounts.signals import user_changed
 from erp_site.core.errors import Denied
 from erp_site.core.models import Event
 from erp_site.testing import PASSWORD, Api, in_parallel, second_factor
@@ -458,12 +462,46 @@ class TestRaces:
         )
         assert User.objects.filter(role=Role.ADMIN, is_active=True).count() == 0
 
+    @pytest.mark.parametrize("way", ["session", "jwt"])
+    @pytest.mark.parametrize(
+        ("change", "status"), [({"role": "operator"}, 200), ({"is_active": False}, 401)]
+    )
+    def test_who_signs_in_while_their_account_changes_waits_for_it(
+        self, make_user: MakeUser, change: dict[str, Any], status: int, way: str
+    ) -> None:  # fmt: skip
+        """Longer than the database lets anybody wait for a row: it was answered with 503."""
+        admin, user = make_user("admin"), make_user("viewer")
+        is_changing = threading.Event()
+
+        def hold(**_: Any) -> None:
+            is_changing.set()
+            time.sleep(1.5)
+
+        def sign_in() -> int:
+            api = Api(Client(raise_request_exception=False))
+            if connection.vendor == "mysql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET innodb_lock_wait_timeout = 1")
+            assert is_changing.wait(30)
+            body = {"email": user.email, "password": PASSWORD}
+            return api.post(f"/auth/{way}/login", body).status
+
+        user_changed.connect(hold)
+        try:
+            changed, answered = in_parallel(
+                lambda: services.update_user(actor=admin, user_id=user.pk, **change), sign_in
+            )
+        finally:
+            user_changed.disconnect(hold)
+        assert (type(changed), answered) == (User, status)
+        # When they were last in is written with the session, or not at all.
+        user.refresh_from_db()
+        assert bool(user.last_login) == (status == 200)
+        assert UserSession.objects.filter(user=user).count() == (status == 200)
+
     @pytest.fixture
     def slow_changes(self) -> Any:
         """Time between looking and writing, as a busy server has it."""
-        import time
-
-        from accounts.signals import user_changed
 
         def wait(**_: Any) -> None:
             time.sleep(0.3)
