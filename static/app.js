@@ -1,4 +1,4 @@
-// What pages need beyond htmx: messages, the theme choice, passwords shown on request. Events are delegated
+// What pages need beyond htmx: messages, buttons at work, the theme choice, passwords shown on request. Events are delegated
 // to the document, so swapped-in parts work too; no inline handlers, no eval, so the strict CSP holds.
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
@@ -62,6 +62,48 @@
     if (error instanceof TypeError || error === "timeout") show({ level: "danger", message: own || words.offline });
     else console.error(error);
   });
+
+  // --- at work: what was sent is sent once, and where the answer takes its time the pressed button says so
+  const QUICK = 150; // milliseconds; an answer within them needs no sign, it would only flicker
+  // Milliseconds after which a plain form may be sent again: nothing tells in every browser that its page was stopped.
+  const PATIENCE = 15_000;
+  const works = new Map(); // the form or button that was sent -> {by: request of htmx or event, at, button, timer}
+
+  function begin(place, by, button) {
+    end(place, works.get(place)?.by);
+    const timer = setTimeout(() => button?.setAttribute("aria-busy", "true"), QUICK);
+    works.set(place, { by, at: Date.now(), button, timer });
+  }
+  function end(place, by) {
+    const work = works.get(place);
+    if (!work || work.by !== by) return;
+    works.delete(place);
+    clearTimeout(work.timer);
+    work.button?.removeAttribute("aria-busy");
+  }
+  const endAll = () => works.forEach(({ by }, place) => end(place, by));
+
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    const place = ctx.sourceElement;
+    if (ctx.request.method === "GET" || !place.matches("form,button")) return;
+    if (works.has(place)) event.preventDefault(); // answered, and on the way to another page
+    else begin(place, ctx, ctx.request.submitter ?? (place.matches("button") ? place : null));
+  });
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
+    if (!ctx.response?.headers.has("HX-Redirect")) end(ctx.sourceElement, ctx);
+  });
+  // At the window: whoever wants to hold the form back has done so.
+  addEventListener("submit", (event) => {
+    const { target: form, submitter } = event;
+    // A file is fetched without leaving the page: nothing tells when it is there.
+    if (event.defaultPrevented || form.method !== "post" || submitter?.matches("[data-download]")) return;
+    if (Date.now() - works.get(form)?.at < PATIENCE) event.preventDefault();
+    else begin(form, event, submitter);
+  });
+  // The page was stopped on its way, or it is shown again after Back.
+  window.navigation?.addEventListener("navigateerror", endAll);
+  addEventListener("pageshow", endAll);
 
   // --- theme: radio buttons named "theme"
   const radios = () => $$("input[name=theme]");

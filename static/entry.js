@@ -494,16 +494,9 @@
     if (ctx.left && !ctx.left[0].isConnected) carryOver(ctx.sent, ...ctx.left);
     keepDraft();
   });
-  // One sending is enough: the button rests until the answer (the key in the form makes a second harmless anyway).
-  document.addEventListener("submit", (event) => {
-    if (event.target !== form()) return;
-    const button = event.submitter;
-    if (button?.matches("[data-place]")) setTimeout(() => (button.disabled = true));
-  });
   addEventListener("pageshow", (event) => {
     if (!form()) return;
     placed = false;
-    $("[data-place]").disabled = false;
     ready();
     // Fast hands type and scan before htmx listens (it starts in a task of its own): that is looked up and added too.
     setTimeout(() => {

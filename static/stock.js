@@ -48,18 +48,10 @@
   document.addEventListener("focusin", (event) => {
     if (event.target.matches("#code, #adjust-form input[name=quantity]")) event.target.select();
   });
-  document.addEventListener("submit", (event) => {
-    if (event.target !== form()) return;
-    // One sending is enough; the key in the form makes a second one harmless anyway.
-    const button = event.submitter;
-    if (button) setTimeout(() => (button.disabled = true));
-  });
 
   function ready() {
     const present = form();
     if (!present) return $("#code")?.focus();
-    const save = $("[data-save]", present);
-    save.disabled = false;
     preview();
     ($("[aria-invalid=true]", present) || field()).focus();
   }
