@@ -215,3 +215,31 @@ def test_who_wants_no_motion_sees_points_instead_of_a_turning_ring(desk: Desk, h
     held[0].continue_()
     expect(page.get_by_role("heading", level=1)).to_have_text("No Motion")
     assert seen(page)[-1]["ring"] == ['"• • •"', "none"]
+
+
+@pytest.mark.parametrize("when", ["at once", "as it is answered"])
+def test_a_view_that_is_saved_by_a_double_press_is_sent_once(
+    desk: Desk, hold: Hold, when: str
+) -> None:
+    page = desk("operator")
+    page.goto("/orders/?status=picked&sort=created_at")
+    held = hold(page, "**/orders/views")
+    page.get_by_role("button", name="Save view").first.click()
+    page.get_by_label("Name", exact=True).fill(f"Twice {when}")
+    button = page.locator("#save-view-form .btn-primary")
+    if when == "at once":
+        button.dblclick()
+    else:
+        # The answer leads to another page, which takes its time; the hands do not wait for it.
+        page.evaluate(
+            """() => document.addEventListener("htmx:finally:request", () => {
+              document.querySelector("#save-view-form .btn-primary").click();
+            }, { once: true })"""
+        )
+        button.click()
+    page.wait_for_timeout(300)
+    held[0].continue_()
+    expect(page.locator(".tab[aria-current]", has_text=f"Twice {when}")).to_be_visible()
+    assert len(held) == 1
+    page.get_by_role("button", name=f"Forget the view Twice {when}").click()
+    expect(page.get_by_role("link", name=f"Twice {when}")).to_have_count(0)
