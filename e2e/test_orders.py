@@ -695,6 +695,29 @@ def test_without_javascript_what_is_done_with_ticked_orders_opens_below_them(
     expect(page.get_by_role("row", name=order["number"])).to_contain_text("Confirmed")
 
 
+def test_without_javascript_ticked_orders_stay_ticked_while_a_reason_is_asked_for(
+    no_script: Page, desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer, product = make_customer("Ticks Stay"), make_product("TICKS-1")
+    first, second, third = (place(customer, (product, 1)) for _ in range(3))
+    page = desk("manager", no_script)
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    for order in (first, second):
+        page.get_by_label(f"Select {order['number']}").check()
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel orders").click()
+    expect(page.locator(".errorlist")).to_have_text("Say why the order is cancelled.")
+    expect(page.locator("input[name=ids]:checked")).to_have_count(2)
+    expect(page.get_by_label(f"Select {third['number']}")).to_have_count(0)
+    page.get_by_label(f"Select {second['number']}").uncheck()
+    page.get_by_label("Reason").fill("Closed down")
+    page.get_by_role("button", name="Cancel orders").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 of 1 order moved.")
+    expect(page.get_by_role("row", name=first["number"])).to_contain_text("Cancelled")
+    page.get_by_role("link", name="Back to the list").click()
+    expect(page.locator("[data-row]")).to_have_count(3)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_state_of_the_list_and_of_an_order_is_accessible(
     desk: Desk, make_product: Make, make_customer: Make, place: Make,

@@ -770,7 +770,7 @@ def test_cancelling_asks_for_a_reason(
     response = client.post(f"/orders/{order.pk}/status", {"status": "cancelled", "note": " "})
     assert (response.status_code, level_of(product).reserved) == (422, 4)
     bulk = {"ids": order.pk, "action": "cancelled", "note": ""}
-    assert client.post("/orders/bulk", bulk).status_code == 302
+    assert client.post("/orders/bulk", bulk).status_code == 422
     assert level_of(product).reserved == 4
     client.post("/orders/bulk", bulk | {"note": "Wrong address"})
     assert (order.history.get(seq=2).note, level_of(product).reserved) == ("Wrong address", 0)
@@ -874,6 +874,26 @@ def test_many_orders_move_together_and_each_result_is_told(
     assert "1 of 4" in text(response)
     moved.refresh_from_db()
     assert moved.status == "confirmed"
+
+
+def test_without_javascript_cancelling_many_asks_for_the_reason_and_keeps_what_was_ticked(
+    desk_of: Callable[[User], Client], manager: User, product: Product, place: Callable[..., Order]
+) -> None:
+    ticked, _other, unticked = (place((product, 1)) for _ in range(3))
+    desk = desk_of(manager)
+    body = {"action": "cancelled", "note": " ", "back": "status=pending"}
+    page = desk.post("/orders/bulk", body | {"ids": [ticked.pk, unticked.pk]})
+    assert page.status_code == 422
+    boxes = re.findall(r'<input [^>]*name="ids" value="(\d+)"[^>]* checked>', text(page))
+    assert boxes == [str(unticked.pk), str(ticked.pk)]
+    assert "Say why the order is cancelled." in text(page)
+    assert 'name="back" value="status=pending"' in text(page)
+    done = desk.post("/orders/bulk", body | {"ids": ticked.pk, "note": "Closed down"})
+    assert [result["done"] for result in done.context["results"]] == [True]
+    found = Order.objects.filter(status=OrderStatus.CANCELLED).values_list("pk", flat=True)
+    assert list(found) == [ticked.pk]
+    none = desk.post("/orders/bulk", body)
+    assert (none.status_code, none["Location"]) == (302, "/orders/?status=pending")
 
 
 def test_selected_orders_are_printed_at_an_address_of_their_own(

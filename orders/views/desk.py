@@ -270,6 +270,10 @@ def order_bulk(request: SignedIn) -> HttpResponse:
     form = BulkForm(request.POST)
     back = request.POST.get("back", "")
     if not form.is_valid():
+        if set(form.errors) == {"note"}:  # asked again, with all that was ticked
+            orders = queries.order_rows().filter(pk__in=form.cleaned_data["ids"]).order_by("-pk")
+            context = {"form": form, "orders": orders, "back": back}
+            return render(request, "orders/order_bulk_cancel.html", context, status=422)
         for errors in form.errors.values():
             messages.warning(request, " ".join(str(error) for error in errors))
         return redirect(f"{reverse('orders:list')}?{back}")
