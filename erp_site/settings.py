@@ -67,6 +67,8 @@ class Environment(BaseSettings):
     WEB_THREADS: Annotated[int, Field(ge=1, le=64)] = 4
     HOST: str = "127.0.0.1"
     PORT: Annotated[int, Field(ge=1, le=65535)] = 8000
+    PUBLISHED: str | None = None
+    """HOST:PORT at which docker-compose.yml publishes a container's server, which cannot know it; not set by people."""
     RELAY: Literal["thread", "off"] = "thread"
 
     @field_validator("DEBUG")
@@ -328,6 +330,7 @@ REDIS_URL = env.REDIS_URL
 REGISTRATION = env.REGISTRATION or ("approval" if env.PRODUCTION else "open")
 ADMIN_EMAIL, ADMIN_PASSWORD = env.ADMIN_EMAIL, env.ADMIN_PASSWORD
 WEB_WORKERS, WEB_THREADS, HOST, PORT = env.WEB_WORKERS, env.WEB_THREADS, env.HOST, env.PORT
+PUBLISHED = env.PUBLISHED
 
 # --- Django
 SECRET_KEY = env.SECRET_KEY or kept_secret_key()

@@ -22,6 +22,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.utils import get_random_secret_key
 
+from erp_site.management.commands.serve import address_to_try
+
 PATIENCE = 60  # seconds; starting takes about two
 
 
@@ -207,16 +209,58 @@ def test_a_body_in_chunks_is_a_body(tmp_path: Path) -> None:
     assert (small, large) == ((401, "invalid_credentials"), (413, "body_too_large"))
 
 
-def test_serve_refuses_a_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("maker", "demo", "again"),
+    [
+        ("1", True, "make run PORT={port}"),
+        ("1", False, "make serve PORT={port}"),
+        (None, False, "PORT={port} /venv/bin/python manage.py serve"),
+    ],
+)
+def test_serve_refuses_a_taken_port_and_says_how_to_start_at_another(
+    monkeypatch: pytest.MonkeyPatch, maker: str | None, demo: bool, again: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
+    monkeypatch.setattr(sys, "argv", ["manage.py", "serve"])
+    monkeypatch.delenv("MAKELEVEL", raising=False)
+    if maker:
+        monkeypatch.setenv("MAKELEVEL", maker)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(settings, "PORT", port)
         with pytest.raises(CommandError) as refused:
-            call_command("serve")
+            call_command("serve", demo=demo)
     assert str(refused.value) == (
         f"Cannot listen on 127.0.0.1:{port}: Address already in use. "
-        f"Stop what is there, or choose another port: make run PORT={port + 1}"
+        f"Stop what is there, or choose another port: {again.format(port=port + 1)}"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "published", "address"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8123"),
+        ("0.0.0.0", None, "http://localhost:8123"),
+        ("::1", None, "http://[::1]:8123"),
+        # A container listens at 8123 and is published at another port.
+        ("0.0.0.0", "127.0.0.1:8100", "http://127.0.0.1:8100"),
+        ("0.0.0.0", "0.0.0.0:8100", "http://localhost:8100"),
+        ("0.0.0.0", "[::1]:8100", "http://[::1]:8100"),
+    ],
+)
+def test_the_address_that_is_named_is_where_a_browser_finds_the_server(
+    monkeypatch: pytest.MonkeyPatch, host: str, published: str | None, address: str
+) -> None:
+    monkeypatch.setattr(settings, "HOST", host)
+    monkeypatch.setattr(settings, "PORT", 8123)
+    monkeypatch.setattr(settings, "PUBLISHED", published)
+    assert address_to_try() == address
+
+
+def test_a_container_is_told_the_address_that_compose_publishes_it_at() -> None:
+    compose = (settings.BASE_DIR / "docker-compose.yml").read_text(encoding="utf-8")
+    [told] = re.findall(r"^  PUBLISHED: (.+)$", compose, re.MULTILINE)
+    assert re.findall(r'^ +- "(.+):8000"$', compose, re.MULTILINE) == [told]
 
 
 def test_serve_says_which_variable_is_wrong_when_the_database_cannot_be_used(

@@ -14,13 +14,15 @@ from pydantic import ValidationError
 
 from erp_site.settings import Environment, database, mailer, sender
 
-#: The contract's variables; PRODUCTION is set by the image and by `make serve`, never by people.
+#: The contract's variables.
 VARIABLES: Final = {
     "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
     "TRUSTED_PROXIES", "RATE_LIMIT", "REGISTRATION", "METRICS_TOKEN", "HTTPS", "EMAIL_URL",
     "TIME_ZONE", "ADMIN_EMAIL", "ADMIN_PASSWORD", "WEB_WORKERS", "WEB_THREADS", "HOST", "PORT",
     "RELAY",
 }  # fmt: skip
+#: Set by the image, by `make serve` and by docker-compose.yml, never by people.
+INTERNAL: Final = {"PRODUCTION", "PUBLISHED"}
 ROOT: Final = Path(django_settings.BASE_DIR)
 GOOD_SECRET: Final = "kZ8vQ2mX7pL4wN9rT6yB3hJ5cF1gD0sA-uEoIxKqMzWnVbRt"
 
@@ -28,7 +30,7 @@ GOOD_SECRET: Final = "kZ8vQ2mX7pL4wN9rT6yB3hJ5cF1gD0sA-uEoIxKqMzWnVbRt"
 @pytest.fixture(autouse=True)
 def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this machine's environment."""
-    for name in (*VARIABLES, "PRODUCTION"):
+    for name in VARIABLES | INTERNAL:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -147,7 +149,7 @@ def manage(command: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 class TestVariables:
     def test_they_are_the_contracts(self) -> None:
-        assert set(Environment.model_fields) == VARIABLES | {"PRODUCTION"}
+        assert set(Environment.model_fields) == VARIABLES | INTERNAL
 
     def test_the_example_names_each_with_a_line_and_sets_none(self) -> None:
         lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()

@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def handle(self, *, demo: bool, **options: Any) -> None:
         try:
-            refuse_a_taken_port()
+            refuse_a_taken_port(demo=demo)
             self.wait_for_database()
             self.check()
             with one_process_at_a_time():
@@ -139,8 +139,7 @@ class Command(BaseCommand):
     def greeting(self, *, demo: bool) -> str:
         from erp_site.demo import LOGINS, PASSWORD  # noqa: PLC0415 -- workers import this module before Django is set up
 
-        host = "localhost" if settings.HOST in {"0.0.0.0", "::"} else settings.HOST  # noqa: S104 -- compared, not bound
-        address = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+        address = address_to_try()
         lines = ["", f"ERP Pedidos   {address}", f"API           {address}/docs", ""]
         if demo:
             lines.append(f"Sign in with the password {PASSWORD} as")
@@ -158,15 +157,29 @@ class Command(BaseCommand):
         return "\n".join(lines)
 
 
-def refuse_a_taken_port() -> None:
+def address_to_try() -> str:
+    """Where a browser on this machine finds the server: with compose, at the port that the container is behind."""
+    host, _, port = (settings.PUBLISHED or f"{settings.HOST}:{settings.PORT}").rpartition(":")
+    host = host.strip("[]")
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 -- compared, not bound
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def refuse_a_taken_port(*, demo: bool) -> None:
     """Granian shares its port between workers (SO_REUSEPORT), so a second server would take half the requests."""
     family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
     try:
         socket.create_server((settings.HOST, settings.PORT), family=family).close()
     except OSError as error:
+        another = f"PORT={settings.PORT + 1}"
+        if "MAKELEVEL" in os.environ:  # make tells those whom it starts
+            again = f"make {'run' if demo else 'serve'} {another}"
+        else:
+            again = f"{another} {' '.join([sys.executable, *sys.argv])}"
         raise CommandError(
             f"Cannot listen on {settings.HOST}:{settings.PORT}: {os.strerror(error.errno or 0)}. "
-            f"Stop what is there, or choose another port: make run PORT={settings.PORT + 1}"
+            f"Stop what is there, or choose another port: {again}"
         ) from error
 
 
