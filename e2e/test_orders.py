@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from e2e.conftest import Served, Watch
+from erp_site.core import clock
 
 pytestmark = pytest.mark.browser
 
@@ -453,6 +455,42 @@ def test_filters_stand_in_the_address_and_back_undoes_one_at_a_time(
     expect(page.locator(".chips")).to_contain_text("Customer: Address Bar")
     page.goto(f"/orders/?search={customer['cpf_cnpj']}")
     expect(page.locator("[data-row]")).to_have_count(2)
+
+
+def test_a_span_of_days_is_chosen_by_its_name_and_given_up_again(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    today = clock.today()
+    customer, product = make_customer("By Its Name"), make_product("SPAN-1")
+    order = place(customer, (product, 1), due_date=f"{today + timedelta(days=1)}")
+    page = desk("operator")
+    page.goto(f"/orders/?customer_id={customer['id']}")
+    dates = page.locator("details", has_text="Created from")
+    dates.locator("summary").click()
+    created = page.get_by_role("group", name="Created from")
+    created.get_by_role("link", name="Last month").click()
+    expect(page.locator("[data-row]")).to_have_count(0)
+    expect(dates.locator("[name=created_from]")).to_have_value(re.compile("-01$"))
+    expect(dates.locator("summary")).to_have_class(re.compile("is-on"))
+    created.get_by_role("link", name="Today").click()
+    expect(page.locator("[data-row]")).to_contain_text(order["number"])
+    expect(page).to_have_url(re.compile(f"created_from={today}&created_to={today}"))
+    expect(created.locator("[aria-current]")).to_have_text("Today")
+    due = page.get_by_role("group", name="Due from")
+    due.get_by_role("link", name="Tomorrow").click()
+    expect(page).to_have_url(re.compile("due_from="))
+    expect(page.locator("[data-row]")).to_have_count(1)
+    created.get_by_role("link", name="Today").click()
+    expect(page).not_to_have_url(re.compile("created_from="))
+    expect(created.locator("[aria-current]")).to_have_count(0)
+    # The page stayed open over night.
+    created.get_by_role("link", name="Today").evaluate(
+        "link => (link.dataset.first = '2020-02-02')"
+    )
+    page.keyboard.press("Escape")
+    page.evaluate("() => (Date.prototype.toDateString = () => 'another day')")
+    dates.locator("summary").click()
+    expect(created.get_by_role("link", name="Today")).to_have_attribute("data-first", f"{today}")
 
 
 def test_a_view_is_saved_under_a_name_shared_and_forgotten(

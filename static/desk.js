@@ -59,8 +59,40 @@
       const isOn = $$("input", panel).some((input) => (input.type === "checkbox" ? input.checked : input.value));
       $("summary", panel).classList.toggle("is-on", isOn);
     }
+    for (const link of $$("[data-periods] a")) {
+      const [first, last] = $$("input", link.closest("[data-span]"));
+      if (first.value === link.dataset.first && last.value === link.dataset.last) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
   }
   document.addEventListener("change", (event) => event.target.closest(".filters") && syncFilters());
+
+  // A span of days by its name goes into the fields, and out again when it is pressed once more. Without a script it is a link.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-periods] a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const isOn = link.hasAttribute("aria-current");
+    const [first, last] = $$("input", link.closest("[data-span]"));
+    first.value = isOn ? "" : link.dataset.first;
+    last.value = isOn ? "" : link.dataset.last;
+    last.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  // A page that stays open all night knows the spans of yesterday.
+  let day = new Date().toDateString();
+  async function renewPeriods() {
+    const today = new Date().toDateString();
+    if (day === today) return;
+    const answer = await fetch(location.href);
+    const fresh = $$("[data-periods]", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (!fresh.length) return; // signed out
+    $$("[data-periods]").forEach((old, index) => old.replaceWith(fresh[index]));
+    day = today;
+    syncFilters();
+  }
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.open && $("[data-periods]", target)) renewPeriods().catch(() => {}); // no network: those of before
+  }, true);
 
   // What is empty stays out of the address. Looking for the same again is no step for Back, nor is each
   // pause while a word is typed: the first takes the step, the others correct it.

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from accounts.menu import menu_for
+from erp_site.core.periods import COMING, PAST, periods
 
 register = template.Library()
 
@@ -144,3 +145,24 @@ def device(user_agent: str) -> str:
         for names in (BROWSERS, SYSTEMS)
     ]
     return " · ".join(filter(None, found)) or user_agent.partition(" ")[0] or "?"
+
+
+@register.simple_tag
+def period_choices(first: BoundField, last: BoundField, when: str) -> list[dict[str, Any]]:
+    """The named spans for a filter's two fields: what each puts into the address; pressed again, it is off."""
+    choices = []
+    for period in periods({"past": PAST, "coming": COMING}[when]):
+        days = [period.first.isoformat(), period.last.isoformat()]
+        is_on = [first.value(), last.value()] == days
+        names = (first.html_name, last.html_name)
+        query = dict.fromkeys(names) if is_on else dict(zip(names, days, strict=True))
+        choices.append(
+            {
+                "label": period.label,
+                "first": days[0],
+                "last": days[1],
+                "is_on": is_on,
+                "query": {**query, "page": None},
+            }
+        )
+    return choices
