@@ -651,6 +651,29 @@ def test_paper_shows_the_lines_and_the_number_and_nothing_around_them(
     expect(page.locator(".sheet h2")).to_have_css("color", "rgb(0, 0, 0)")
 
 
+def test_each_order_begins_a_page_of_paper_and_a_long_one_goes_on_under_its_number(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    customer = make_customer("Long Paper", address="Rua das Flores, 100")
+    products = [make_product(f"SHEET-{number:02}") for number in range(50)]
+    long, short = (
+        place(customer, *((each, 1) for each in some)) for some in (products, products[:9])
+    )
+    page = desk("operator")
+    pages = {}
+    for name, ids in {"short": [short], "both": [short, long]}.items():
+        page.goto("/orders/print/slip?prices=true&" + "&".join(f"ids={each['id']}" for each in ids))
+        pages[name] = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+    assert pages == {"short": 1, "both": 3}
+    page.emulate_media(media="print")
+    expect(page.locator(".sheet .on-paper").last).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(page.locator(".sheet .on-paper").last).to_be_hidden()
+    # On a phone the table moves, not the page.
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+
+
 def test_ctrl_k_leads_to_an_order_a_customer_a_product_and_a_page(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

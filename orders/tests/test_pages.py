@@ -1,8 +1,9 @@
 """The orders' pages as a browser without JavaScript sees them, and the fragments htmx asks for."""
 
+import html
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from accounts.models import User
 from accounts.services import update_user
@@ -17,7 +19,7 @@ from catalog.models import Product
 from catalog.services import update_product
 from customers.models import Customer
 from customers.services import update_customer
-from erp_site.core import clock, request_id
+from erp_site.core import clock, request_id, taxid
 from erp_site.core.events import EventType
 from erp_site.testing import HTMX, level_of
 from orders.models import Order, OrderNote, SavedView
@@ -989,6 +991,73 @@ def test_paper_has_every_line_and_a_code(
             True,
         )
     assert desk.get(f"/orders/{order.pk}/print/poem").status_code == 404
+
+
+def sheet(desk: Client, address: str) -> str:
+    """What stands on paper, without its markup."""
+    [found] = re.findall(r"<article.*?</article>", text(desk.get(address)), re.DOTALL)
+    return " ".join(strip_tags(found.replace("<", " <")).split())
+
+
+def test_paper_says_who_sold_what_to_whom_and_how_many_pieces(
+    desk: Client, manager: User, operator: User, product: Product, customer: Customer, place: Callable[..., Order],
+) -> None:  # fmt: skip
+    update_customer(
+        actor=manager, customer_id=customer.pk, phone="(11) 5550-1234", address="Rua da Sede, 1"
+    )
+    order = place(
+        (product, 7), due_date=date(2030, 1, 31), customer_reference="OC 5053", delivery_address="Doca 9",
+        notes="Ring twice",
+    )  # fmt: skip
+    slip, pick = (sheet(desk, f"/orders/{order.pk}/print/{name}") for name in ("slip", "pick"))
+    both = [
+        f"Seller {operator.name}",
+        "Deliver to Doca 9",
+        "Due date Jan 31, 2030",
+        "Customer reference OC 5053",
+        "Total of 1 item 7 pieces",
+        "Notes: Ring twice",
+        f"Printed by {operator.name}",
+    ]
+    assert [words for words in both if words not in pick or words not in slip] == []
+    alone = [
+        f"CPF/CNPJ {taxid.formatted(customer.cpf_cnpj)} · Phone (11) 5550-1234",
+        "Customer's address Rua da Sede, 1",
+        "Not a fiscal document.",
+    ]
+    assert [words for words in alone if words not in html.unescape(slip) or words in pick] == []
+    assert ("Picked by" in pick, "Received by, date" in slip) == (True, True)
+
+
+def test_paper_has_prices_where_that_is_asked_for_and_never_in_the_warehouse(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    orders = [place((product, 7)), place((product, 2))]
+    ids = "&".join(f"ids={order.pk}" for order in orders)
+    for base, query in ((f"/orders/{orders[0].pk}/print", ""), ("/orders/print", ids)):
+        shown = {}
+        for document in ("pick", "slip"):
+            for prices in ("", "prices=true"):
+                address = f"{base}/{document}?{'&'.join(filter(None, (query, prices)))}"
+                shown[document, prices] = "R$\xa070.00" in text(desk.get(address))
+        assert [which for which, has in shown.items() if has] == [("slip", "prices=true")]
+        page = text(desk.get(f"{base}/slip?{query}"))
+        copies = re.findall(r'<a class="btn( is-on)?" href="([^"]*)"[^>]*>([^<]*)</a>', page)
+        assert [(label, mark) for mark, _, label in copies][:3] == [
+            ("Pick list", ""),
+            ("Packing slip", " is-on"),
+            ("Packing slip with prices", ""),
+        ]
+        assert "R$\xa070.00" in text(desk.get(html.unescape(copies[2][1])))
+
+
+def test_paper_of_a_cancelled_order_says_so(
+    desk: Client, manager: User, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 1))
+    assert "Cancelled" not in sheet(desk, f"/orders/{order.pk}/print/pick")
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED, note="No")
+    assert f"{order.number} Cancelled" in sheet(desk, f"/orders/{order.pk}/print/pick")
 
 
 @pytest.mark.parametrize(

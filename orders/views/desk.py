@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from erp_site.core import idempotency
+from erp_site.core import clock, idempotency
 from erp_site.core.errors import Denied, DomainError, Duplicate, NotFound, StaleVersion
 from erp_site.core.htmx import is_partial, toast
 from erp_site.core.listing import listing
@@ -259,7 +259,37 @@ def order_print(request: SignedIn, document: str, order_id: int | None = None) -
         orders = queries.whole_orders(ids_of(request.GET))
         if not orders:
             raise NotFound(_("There is no such order."))
-    return render(request, "orders/order_print.html", {"orders": orders, "document": document})
+    copies = _copies(request, document, order_id)
+    context = {
+        "document": document,
+        "title": _("Pick list") if document == "pick" else _("Packing slip"),
+        "copies": copies,
+        "with_prices": copies[-1]["is_here"],
+        "sheets": [
+            {"order": order, "pieces": sum(item.quantity for item in order.items.all())}
+            for order in orders
+        ],
+        "printed_at": clock.now(),
+    }
+    return render(request, "orders/order_print.html", context)
+
+
+def _copies(request: SignedIn, document: str, order_id: int | None) -> list[dict[str, Any]]:
+    """The same orders for the warehouse, for those who get the goods, and for those who see prices."""
+    here = document, document == "slip" and request.GET.get("prices") == "true"
+    ids = {} if order_id else {"ids": ids_of(request.GET)}
+    found = []
+    for name, prices, label in (
+        ("pick", False, _("Pick list")),
+        ("slip", False, _("Packing slip")),
+        ("slip", True, _("Packing slip with prices")),
+    ):
+        args = [order_id, name] if order_id else [name]
+        url = reverse("orders:print" if order_id else "orders:print_many", args=args)
+        query = urlencode(ids | ({"prices": "true"} if prices else {}), doseq=True)
+        url = f"{url}?{query}" if query else url
+        found.append({"label": label, "url": url, "is_here": (name, prices) == here})
+    return found
 
 
 @require_POST
