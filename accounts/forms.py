@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from allauth.account.forms import ResetPasswordForm
 from django import forms
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from erp_site.core import mail
 from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.fields import LineField
 
@@ -41,6 +44,32 @@ class RegistrationForm(ShowsRefusals):
         help_text=_("At least 10 characters."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+
+
+def mail_password_link(request: HttpRequest, email: str) -> None:
+    """Mail whoever has this address a link that sets a password; an address that nobody has gets nothing.
+
+    Raises:
+        OSError: the mail server is away, or refuses the mail.
+    """
+    form = ResetPasswordForm({"email": email})
+    if form.is_valid():
+        form.save(request)
+
+
+class ForgottenPasswordForm(ResetPasswordForm):
+    """Anybody asks for a link. Nobody is told whether an account has the address, by the answer or by its time.
+
+    So the account is looked for, and the mail made and sent, when the request has been answered.
+    """
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"])
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        email = self.clean_email()
+        mail.send_later(lambda: mail_password_link(request, email))
+        return email
 
 
 class ProfileForm(forms.Form):

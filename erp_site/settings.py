@@ -260,7 +260,7 @@ def mailer(url: str) -> dict[str, Any]:
                 "password": unquote(parts.password or ""),
                 "use_tls": parts.scheme == "smtp+tls",
                 "use_ssl": parts.scheme == "smtps",
-                "timeout": 10,
+                "timeout": 10,  # seconds for each answer of the server: a manager waits for it
             },
         }
     raise ValueError(
@@ -507,6 +507,7 @@ LOGIN_REDIRECT_URL = "/"
 
 # --- allauth
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"reset_password": "accounts.forms.ForgottenPasswordForm"}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

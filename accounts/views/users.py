@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from allauth.account.forms import ResetPasswordForm
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
@@ -13,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import queries, services
 from accounts.auth import SignedIn, require
 from accounts.filters import UserFilter
-from accounts.forms import NewUserForm, PasswordForm, UserForm
+from accounts.forms import NewUserForm, PasswordForm, UserForm, mail_password_link
 from accounts.models import User
 from accounts.roles import PERMISSION_LABELS, ROLE_PERMISSIONS, Permission, Role
+from erp_site.core import mail
 from erp_site.core.errors import Denied, DomainError, Duplicate, Invalid
 from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
@@ -70,21 +70,28 @@ def user_new(request: SignedIn) -> HttpResponse:
         except (Duplicate, Invalid) as refusal:
             form.add_refusal(refusal)
         else:
-            if typed["password"]:
-                message = _("%(name)s can sign in.")
-            else:
-                _send_link(request, user)
-                message = _("%(name)s gets a mail with a link to set a password.")
-            messages.success(request, message % {"name": user.name})
+            _welcome(request, user, by_mail=not typed["password"])
             return redirect("users:detail", user.pk)
     status = 422 if form.errors else 200
     return render(request, "accounts/user_new.html", {"form": form}, status=status)
 
 
-def _send_link(request: SignedIn, user: User) -> None:
-    form = ResetPasswordForm({"email": user.email})
-    if form.is_valid():
-        form.save(request)
+def _welcome(request: SignedIn, user: User, *, by_mail: bool) -> None:
+    """Say how the new account gets its owner in. It is there whether or not the mail server is."""
+    add, message = messages.success, _("%(name)s can sign in.")
+    if by_mail and _is_link_sent(request, user):
+        message = _("%(name)s gets a mail with a link to set a password.")
+    elif by_mail:
+        add = messages.warning
+        message = _(
+            "The account of %(name)s was made, but the mail with the link could not be sent. Send it again with "
+            "“Mail a password link”, or set a password."
+        )
+    add(request, message % {"name": user.name})
+
+
+def _is_link_sent(request: SignedIn, user: User) -> bool:
+    return mail.sent(lambda: mail_password_link(request, user.email))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -159,8 +166,13 @@ def user_reset(request: SignedIn, user_id: int) -> HttpResponse:
         services.require_may_manage_user(request.user, person)
     except Denied as refusal:
         return _refused(request, user_id, refusal)
-    _send_link(request, person)
-    messages.success(request, _("A link is on its way to %(email)s.") % {"email": person.email})
+    if _is_link_sent(request, person):
+        messages.success(request, _("A link is on its way to %(email)s.") % {"email": person.email})
+    else:
+        message = _(
+            "The mail to %(email)s could not be sent. Try again in a while, or set a password."
+        )
+        messages.warning(request, message % {"email": person.email})
     return redirect("users:detail", user_id)
 
 

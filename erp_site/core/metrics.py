@@ -66,6 +66,9 @@ RETRIES: Final = Counter(
 DELIVERIES: Final = Counter(
     "erp_deliveries", "Deliveries tried, by outcome: done, failed, dead", ["consumer", "outcome"], registry=_local
 )  # fmt: skip
+UNSENT: Final = Counter(
+    "erp_mails_unsent", "Mails that the mail server did not take", registry=_local
+)
 
 
 class OutboxCollector(Collector):
