@@ -27,6 +27,7 @@ USER erp
 VOLUME /app/data
 EXPOSE 8000
 # The name of an allowed host, because Django refuses others; no I/O, so that a slow database restarts nothing.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 \
+# Until it first answers it may be migrating: that is no illness, for as long as others wait for its lock and longer.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15m --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:' + (os.environ.get('PORT') or '8000') + '/health/live', headers={'Host': (os.environ.get('ALLOWED_HOSTS') or 'localhost').split(',')[0].strip().lstrip('.')}), timeout=4)"]
 CMD ["python", "manage.py", "serve"]

@@ -37,6 +37,7 @@ from django.utils.translation import gettext as _
 from . import clock, request_id
 from .errors import Busy, Conflict, DomainError, FieldError, NotFound
 from .models import ImportFile, ImportJob, ImportRow
+from .schema import missing_migrations
 from .search import fold
 from .statements import Insert
 from .tabular import (
@@ -593,12 +594,17 @@ def wake() -> None:
 
 
 def run(stopping: threading.Event, *, once: bool = False) -> None:
-    """Work until `stopping`; with `once`, until no job is waiting. Outlives the database's absence."""
+    """Work until `stopping`; with `once`, until no job is waiting. Waits for the database and its migrations."""
     pause = prune_at = 0.0
     tables = Tables()
+    migrated = False
     while not stopping.is_set():
         _bell.clear()
         try:
+            migrated = migrated or not missing_migrations()
+            if not migrated:  # the relay beside it says so
+                _wait(stopping, POLL)
+                continue
             worked = work(stopping, tables)
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_EVERY

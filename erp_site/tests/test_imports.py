@@ -17,6 +17,7 @@ from django.db import (
     ProgrammingError,
     connection,
 )
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -288,6 +289,19 @@ class TestStock:
 
 class TestWorker:
     CONTENT = b"SKU;Name;Price\n" + b"".join(b"P%d;Name;1,00\n" % n for n in range(6))
+
+    def test_nothing_is_done_in_a_database_that_is_still_being_migrated(self, desk: Client) -> None:
+        job = checked(desk, "products", self.CONTENT)
+        desk.post(f"/import/{job.pk}/apply")
+        done = MigrationRecorder.Migration.objects.filter(app="catalog").latest("pk")
+        done.delete()
+        stopping = threading.Event()
+        threading.Timer(0.3, stopping.set).start()
+        imports.run(stopping)
+        assert Product.objects.count() == 0
+        MigrationRecorder(connection).record_applied(done.app, done.name)
+        work()
+        assert Product.objects.count() == 6
 
     def test_a_crash_between_two_rows_goes_on_behind_the_last(
         self, desk: Client, monkeypatch: pytest.MonkeyPatch

@@ -18,11 +18,16 @@ from urllib.error import URLError
 
 import psutil
 import pytest
+import yaml
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.utils import get_random_secret_key
 
-from erp_site.management.commands.serve import address_to_try
+from erp_site.management.commands.serve import (
+    WAIT_FOR_DATABASE,
+    WAIT_FOR_LOCK,
+    address_to_try,
+)
 
 PATIENCE = 60  # seconds; starting takes about two
 
@@ -107,6 +112,19 @@ def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Pat
         "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again.",
         "Stopped.",
     ]
+
+
+def test_in_compose_nothing_waits_for_a_server_that_may_be_migrating() -> None:
+    services = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())["services"]
+    waits_for = {name: set(service.get("depends_on", ())) for name, service in services.items()}
+    servers = {"db", "redis"}
+    assert waits_for == {"web": servers, "relay": servers, "db": set(), "redis": set()}
+
+
+def test_a_server_that_waits_for_another_ones_migration_is_not_ill_meanwhile() -> None:
+    image = (settings.BASE_DIR / "Dockerfile").read_text()
+    (minutes,) = re.findall(r"^HEALTHCHECK .*--start-period=(\d+)m ", image, re.MULTILINE)
+    assert int(minutes) * 60 > WAIT_FOR_DATABASE + WAIT_FOR_LOCK
 
 
 def test_serve_collects_static_files_and_its_pages_name_them_at_the_first_start(
