@@ -3,7 +3,7 @@
 import ast
 import io
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,9 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import models
+from django.db.migrations import AddField, CreateModel, Migration, SeparateDatabaseAndState
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 from django.urls import URLPattern, URLResolver, get_resolver
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,6 +39,14 @@ OWN: Final = {
 }  # fmt: skip
 #: Facts: rows that are added and never changed or lost with something else.
 FACTS: Final = {"Event", "StockMovement", "OrderHistory", "OrderItem", "OrderNote", "Order"}
+
+#: Columns of migrations that the versions before them cannot write beside: those stop first. No new one comes here.
+OLD_CODE_STOPS: Final = {
+    "accounts.0002_sorted_name: user.sorted_name",
+    "catalog.0003_sorted_name: product.sorted_name",
+    "customers.0003_sorted_name: customer.sorted_name",
+    "orders.0005_reference_code: order.reference_code",
+}
 
 
 def modules(app: str) -> set[str]:
@@ -86,6 +97,52 @@ def addresses() -> list[str]:
 def test_migrations_are_complete(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=1)
     assert capsys.readouterr().out == "No changes detected\n"
+
+
+def refusing_columns(migration: Migration) -> set[str]:
+    """Columns that this migration adds to a table that was there, and that an INSERT must name: older code does not."""
+    made = {it.name_lower for it in migration.operations if isinstance(it, CreateModel)}
+    return {
+        f"{migration.app_label}.{migration.name}: {it.model_name}.{it.name}"
+        for it in flat(migration.operations)
+        if isinstance(it, AddField)
+        and it.model_name_lower not in made
+        and not it.field.many_to_many
+        and not it.field.null
+        and not it.field.has_db_default()
+        and not it.field.generated
+    }
+
+
+def flat(operations: Sequence[Operation]) -> Iterator[Operation]:
+    for operation in operations:
+        if isinstance(operation, SeparateDatabaseAndState):
+            yield from flat(operation.database_operations)
+        else:
+            yield operation
+
+
+def test_a_new_column_lets_older_code_go_on_writing() -> None:
+    """Else every INSERT of a machine that is not upgraded yet fails (MySQL's 1364): give the column a `db_default`."""
+    migrations = MigrationLoader(None).disk_migrations
+    ours = (it for (app, _), it in migrations.items() if app in (*APPS, "core"))
+    assert set().union(*map(refusing_columns, ours)) == OLD_CODE_STOPS
+
+
+def test_a_column_without_a_default_in_the_database_is_named() -> None:
+    class Made(Migration):
+        operations = (
+            CreateModel("Fresh", [("id", models.AutoField(primary_key=True))]),
+            AddField("Fresh", "of_a_new_table", models.IntegerField()),
+            AddField("Order", "free", models.IntegerField(null=True)),
+            AddField("Order", "given", models.IntegerField(db_default=0)),
+            AddField("Order", "tags", models.ManyToManyField("orders.Order")),
+            AddField("Order", "bare", models.IntegerField(default=0), preserve_default=False),
+            SeparateDatabaseAndState([AddField("Order", "hidden", models.CharField(default=""))]),
+        )
+
+    named = refusing_columns(Made("0006_next", "orders"))
+    assert named == {"orders.0006_next: Order.bare", "orders.0006_next: Order.hidden"}
 
 
 @pytest.mark.parametrize("model", our_models(), ids=lambda it: it.__name__)
