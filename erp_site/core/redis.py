@@ -15,12 +15,16 @@ import structlog
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 log = structlog.get_logger(__name__)
 
 HURRY: Final = 0.1  # seconds that a request spends on a Redis that does not answer
 PAUSE: Final = 5.0  # seconds that Redis is left alone after a failure
+QUIET: Final = 60.0  # seconds in which what Redis refuses is logged once
+OLDEST: Final = 7  # the major version that has all that is asked of it: SET with both NX and GET
 
 
 @functools.cache
@@ -51,10 +55,11 @@ class BestEffort:
         self._url = url
         self._lock = threading.Lock()
         self._retry_at: float | None = None  # monotonic seconds; None while Redis is well
+        self._quiet_until = 0.0  # monotonic seconds
         self._own = threading.local()
 
     def command(self, *words: str | float, beside: Question | None = None) -> Any:
-        """The answer to one command, or None when Redis is away, too slow, or being left alone.
+        """The answer to one command, or None when Redis is away, too slow, being left alone, or refuses it.
 
         `beside` is asked in the same round trip. On a connection that this thread keeps: what the client does around
         each command (pool, retries, telemetry) costs twice as much as the command.
@@ -73,13 +78,20 @@ class BestEffort:
                 connection.send_command(*words)
             else:
                 connection.send_packed_command(connection.pack_commands([words, beside.words]))
-            answer = connection.read_response()
+            answer = self._read(connection)
             if beside is not None:
-                beside.answer = connection.read_response()
+                beside.answer = self._read(connection)
         except BaseException:
             connection.disconnect()  # or the next command would read the answer to this one
             raise
         return answer
+
+    def _read(self, connection: ConnectionInterface) -> Any:
+        try:
+            return connection.read_response()
+        except ResponseError as error:
+            self._refused(error)  # and what it says next answers the next question
+            return None
 
     def attempt[T](self, call: Callable[[Redis], T]) -> T | None:
         """What `call` returns, or None as in `command`."""
@@ -91,12 +103,23 @@ class BestEffort:
             return None
         try:
             result = call(argument)
+        except ResponseError as error:
+            self._refused(error)
+            result = None
         except Exception as error:  # noqa: BLE001 -- whatever Redis does, the request goes on
             self._leave_alone(error)
             return None
         if probing:
             self._well_again()
         return result
+
+    def _refused(self, error: ResponseError) -> None:
+        """It is there and quick, and does not do this: no reason to do without it in everything else."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._quiet_until:
+                self._quiet_until = now + QUIET
+                log.warning("redis_refuses", error=str(error))
 
     def _may_probe(self) -> bool:
         with self._lock:
@@ -128,3 +151,12 @@ def breaker(url: str) -> BestEffort:
 def best_effort() -> BestEffort | None:
     """The breaker of this process, or None where no REDIS_URL is set."""
     return breaker(settings.REDIS_URL) if settings.REDIS_URL else None
+
+
+def outdated(url: str) -> str | None:
+    """The version of this Redis if it is older than the product needs; None if it is not, or does not say."""
+    try:
+        version = str(client(url, 1.0).info("server")["redis_version"])
+        return version if int(version.split(".", maxsplit=1)[0]) < OLDEST else None
+    except (RedisError, OSError, KeyError, ValueError):
+        return None

@@ -6,6 +6,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from erp_site.core import idempotency
 from erp_site.core import redis as redis_module
@@ -134,6 +135,21 @@ def test_another_type_in_redis_is_no_hint(redis_server, redis):
     redis.delete(name)
     redis.rpush(name, "a")
     assert idempotency.seen_before(KEY) is False
+
+
+def test_a_redis_that_refuses_one_command_goes_on_with_the_others(redis_server, redis):
+    """As Redis 6 refuses SET with both NX and GET: an error is an answer, and no outage."""
+    redis.execute_command("ACL", "SETUSER", "default", "-set")
+    accelerator = redis_module.breaker(redis_server.url)
+    with capture_logs() as logs:
+        for number in range(1, 4):
+            beside = redis_module.Question(("SET", "a", "1"))
+            assert accelerator.command("INCR", "n", beside=beside) == number
+            assert beside.answer is None
+            assert idempotency.seen_before(KEY) is False
+            assert accelerator.attempt(lambda client: client.set("b", "1")) is None
+    assert [entry["event"] for entry in logs] == ["redis_refuses"]  # once a minute
+    assert "set" in logs[0]["error"]
 
 
 def timed(call, *args) -> float:

@@ -7,8 +7,10 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -94,6 +96,31 @@ def test_serve_warns_of_https_that_no_proxy_can_end(tmp_path: Path) -> None:
         assert process.stdout is not None
         warning = next(line for line in process.stdout if line.startswith("HTTPS"))
     assert warning.split(":")[1].startswith(" set TRUSTED_PROXIES=1")
+
+
+class OldRedis(socketserver.StreamRequestHandler):
+    """Redis 6: it says so, and takes whatever else it is told."""
+
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            words = [
+                self.rfile.read(int(self.rfile.readline()[1:]) + 2) for _ in range(int(line[1:]))
+            ]
+            info = b"# Server\r\nredis_version:6.2.14\r\n"
+            is_info = words[0].strip().upper() == b"INFO"
+            self.wfile.write(b"$%d\r\n%b\r\n" % (len(info), info) if is_info else b"+OK\r\n")
+
+
+def test_serve_warns_of_a_redis_that_is_too_old(tmp_path: Path) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), OldRedis) as redis:
+        redis.daemon_threads = True
+        threading.Thread(target=redis.serve_forever, daemon=True).start()
+        url = f"redis://127.0.0.1:{redis.server_address[1]}/0"
+        with served(tmp_path, free_port(), wait=False, REDIS_URL=url) as process:
+            assert process.stdout is not None
+            warning = next(line for line in process.stdout if line.startswith("Redis"))
+        redis.shutdown()
+    assert warning.startswith("Redis 6.2.14 is too old, 7 is needed")
 
 
 def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from erp_site.core import redis
 from erp_site.core.database import limit_silence
 
 if TYPE_CHECKING:
@@ -148,6 +149,10 @@ class Command(BaseCommand):
         elif not get_user_model()._base_manager.filter(is_active=True).exists():
             lines.append(
                 "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again."
+            )
+        if settings.REDIS_URL and (version := redis.outdated(settings.REDIS_URL)):
+            lines.append(
+                f"Redis {version} is too old, {redis.OLDEST} is needed: it does not know every command, and helps less."
             )
         if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
             # The server itself speaks plain HTTP: only a proxy can say that its visitor came by HTTPS.
