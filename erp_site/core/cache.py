@@ -1,41 +1,12 @@
 """The cache that sign-in limits and used one-time codes live in: shared in Redis, in process while Redis is away."""
 
-import threading
-import time
-from typing import Any, Final
+from typing import Any
 
-import structlog
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django_redis.cache import RedisCache
-from redis.exceptions import RedisError
 
-from .redis import PAUSE
-
-log = structlog.get_logger(__name__)
-
-
-class Breaker:
-    """Until when Redis is left alone. One a process: Django makes a cache object for each thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open_until = 0.0  # monotonic seconds
-
-    def allows(self) -> bool:
-        return time.monotonic() >= self._open_until
-
-    def trip(self, error: Exception) -> None:
-        with self._lock:
-            if self.allows():
-                log.warning("cache_without_redis", seconds=PAUSE, error=str(error))
-            self._open_until = time.monotonic() + PAUSE
-
-    def reset(self) -> None:
-        self._open_until = 0.0
-
-
-breaker: Final = Breaker()
+from .redis import breaker
 
 
 class RedisOrLocalCache(BaseCache):
@@ -48,6 +19,7 @@ class RedisOrLocalCache(BaseCache):
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self._redis = RedisCache(server, params)
+        self._breaker = breaker(server)
         # The options of django_redis mean nothing to LocMemCache, but the number of entries does: at
         # Django's 300 a crowd of made-up addresses would push real counters out.
         self._local = LocMemCache(
@@ -55,12 +27,10 @@ class RedisOrLocalCache(BaseCache):
         )
 
     def _either(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        if breaker.allows():
-            try:
-                return getattr(self._redis, operation)(*args, **kwargs)
-            except (RedisError, OSError) as error:
-                breaker.trip(error)
-        return getattr(self._local, operation)(*args, **kwargs)
+        return self._breaker.guarded(
+            lambda: getattr(self._redis, operation)(*args, **kwargs),
+            lambda: getattr(self._local, operation)(*args, **kwargs),
+        )
 
     def add(
         self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None

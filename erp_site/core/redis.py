@@ -1,6 +1,7 @@
 """Redis as the product uses it: never needed for a right answer, never waited for by a request.
 
-Requests go through `best_effort()`, which gives Redis 100 ms and leaves it alone for 5 s after a failure;
+Requests go through `best_effort()`, which gives Redis 100 ms and leaves it alone for 5 s after a failure (so does the
+cache of the sign-in limits, `cache.py`, which gives it 250 ms);
 the relay, which has time, talks to `client()` directly and tries again later.
 """
 
@@ -96,6 +97,26 @@ class BestEffort:
     def attempt[T](self, call: Callable[[Redis], T]) -> T | None:
         """What `call` returns, or None as in `command`."""
         return self._attempt(call, client(self._url, HURRY))
+
+    def guarded[T](self, call: Callable[[], T], otherwise: Callable[[], T]) -> T:
+        """What `call` returns, which asks this Redis by a client of its own; what `otherwise` does where Redis cannot.
+
+        None is an answer here, and errors that are not Redis's (a counter that is not there) are the caller's.
+        """
+        probing = self._retry_at is not None
+        if probing and not self._may_probe():
+            return otherwise()
+        try:
+            result = call()
+        except ResponseError as error:
+            self._refused(error)
+            return otherwise()
+        except (RedisError, OSError) as error:
+            self._leave_alone(error)
+            return otherwise()
+        if probing:
+            self._well_again()
+        return result
 
     def _attempt[A, T](self, call: Callable[[A], T], argument: A) -> T | None:
         probing = self._retry_at is not None
