@@ -372,7 +372,8 @@ three seconds and for four pages a second.
 
 ## What to add next
 
-1. **Processor**: it is what runs out first. `WEB_WORKERS` is one for each core (SQLite always has one process).
+1. **Processor**: it is what runs out first. `WEB_WORKERS` is one for each core (SQLite always has one
+   process, and so has MySQL without Redis).
    Placing an order costs about as much in the database as in Python, so the first step is the database on a machine
    of its own, the second is more web machines behind one address: they share nothing but MySQL and Redis.
 2. **Threads**: `WEB_THREADS` is 4 for each process. Each holds one database connection; about four connections for

@@ -16,11 +16,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import psutil
 import pytest
 import yaml
+from django import db
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.utils import get_random_secret_key
@@ -29,7 +31,9 @@ from erp_site.management.commands.serve import (
     WAIT_FOR_DATABASE,
     WAIT_FOR_LOCK,
     address_to_try,
+    workers,
 )
+from erp_site.tests.conftest import database_url
 
 PATIENCE = 60  # seconds; starting takes about two
 
@@ -121,6 +125,39 @@ def test_serve_warns_of_a_redis_that_is_too_old(tmp_path: Path) -> None:
             warning = next(line for line in process.stdout if line.startswith("Redis"))
         redis.shutdown()
     assert warning.startswith("Redis 6.2.14 is too old, 7 is needed")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "redis_url", "processes"),
+    [
+        ("sqlite", None, 1),
+        ("sqlite", "redis://redis:6379/0", 1),
+        ("mysql", None, 1),
+        ("mysql", "redis://redis:6379/0", 3),
+    ],
+)
+def test_processes_serve_together_where_they_share_what_is_counted(
+    vendor: str,
+    redis_url: str | None,
+    processes: int,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(db.connection, "vendor", vendor)
+    settings.REDIS_URL, settings.WEB_WORKERS = redis_url, 3
+    assert workers() == processes
+
+
+@pytest.mark.skipif("db.connection.vendor != 'mysql'", reason="SQLite is served by one process")
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_one_process_serves_mysql_and_says_why(tmp_path: Path) -> None:
+    url = database_url()
+    with served(tmp_path, free_port(), DATABASE_URL=url, WEB_WORKERS="2") as process:
+        children = len(psutil.Process(process.pid).children())
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert children == 1
+    assert "Without REDIS_URL one process serves, not 2" in output
 
 
 def test_serve_prepares_an_empty_folder_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:

@@ -150,6 +150,10 @@ class Command(BaseCommand):
             lines.append(
                 "Nobody can sign in yet: set ADMIN_EMAIL and ADMIN_PASSWORD, then start again."
             )
+        if connection.vendor == "mysql" and workers() < settings.WEB_WORKERS:
+            lines.append(
+                f"Without REDIS_URL one process serves, not {settings.WEB_WORKERS}: its memory counts sign-in tries."
+            )
         if settings.REDIS_URL and (version := redis.outdated(settings.REDIS_URL)):
             lines.append(
                 f"Redis {version} is too old, {redis.OLDEST} is needed: it does not know every command, and helps less."
@@ -255,6 +259,16 @@ class Server(MPServer):
         time.sleep(0.25)  # so that workers that die at birth do not take the whole machine along
 
 
+def workers() -> int:
+    """How many processes serve: one on SQLite, which has one writer, and one where no Redis is named.
+
+    The limits of requests and of sign-in tries, and which one-time codes were used, are in the memory of a process
+    then: with two, a used code would be good once more in the other one.
+    """
+    is_shared = connection.vendor == "mysql" and settings.REDIS_URL
+    return int(settings.WEB_WORKERS) if is_shared else 1
+
+
 def server(on_answering: Callable[[], None]) -> Server:
     """Granian, told what this site needs: few threads, each with a database connection of its own."""
     if sys.platform == "linux":
@@ -266,8 +280,7 @@ def server(on_answering: Callable[[], None]) -> Server:
         address=settings.HOST,
         port=settings.PORT,
         interface=Interfaces.WSGI,
-        # SQLite has one writer, and the memory cache that counts sign-in attempts is one process's own.
-        workers=settings.WEB_WORKERS if connection.vendor == "mysql" else 1,
+        workers=workers(),
         blocking_threads=settings.WEB_THREADS,
         blocking_threads_idle_timeout=600,  # seconds; a thread that ends takes its database connection along
         backlog=1024,
