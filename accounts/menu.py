@@ -127,6 +127,13 @@ MENU: Final = (
     NavGroup(
         _("For programs"),
         (
+            NavItem(
+                _("Webhooks"),
+                "webhooks:list",
+                icon="arrows-exchange",
+                permission=Permission.MANAGE_WEBHOOKS,
+                children=("webhooks:new", "webhooks:detail", "webhooks:edit", "webhooks:secret"),
+            ),
             NavItem(_("API reference"), "docs", icon="api"),
             NavItem(_("Error codes"), "docs_errors", icon="alert-circle"),
         ),

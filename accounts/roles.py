@@ -29,6 +29,7 @@ class Permission(StrEnum):
     VIEW_USERS = "accounts.view_user"
     MANAGE_USERS = "accounts.manage_user"
     VIEW_EVENTS = "core.view_event"
+    MANAGE_WEBHOOKS = "core.manage_webhook"
 
 
 #: What people read for each, in the order of the table of roles.
@@ -47,6 +48,7 @@ PERMISSION_LABELS: Final[Mapping[Permission, str | Promise]] = {
     Permission.VIEW_USERS: _("See users"),
     Permission.MANAGE_USERS: _("Manage users; administrators only by administrators"),
     Permission.VIEW_EVENTS: _("See the activity of everybody"),
+    Permission.MANAGE_WEBHOOKS: _("Choose which other systems are told of events"),
 }
 
 

@@ -78,7 +78,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`manage.py serve` on an empty SQLite database, for the whole run (one for each process of pytest-xdist)."""
     folder = tmp_path_factory.mktemp("served")
-    with Site(folder, f"sqlite:///{folder}/erp.sqlite3", WEB_WORKERS="1") as site:
+    variables = {"WEB_WORKERS": "1", "WEBHOOK_NETWORKS": "127.0.0.0/8"}
+    with Site(folder, f"sqlite:///{folder}/erp.sqlite3", **variables) as site:
         # A passkey belongs to a name: it cannot be made for an address of numbers.
         url = site.url.replace("127.0.0.1", "localhost")
         found = Served(url, {"admin": ADMIN}, site.log)

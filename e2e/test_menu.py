@@ -24,6 +24,7 @@ PAGES: Final = {
     "Users": ("/users/", {"manager", "admin"}),
     "Activity": ("/activity", {"manager", "admin"}),
     "Import": ("/import/", {"manager", "admin"}),
+    "Webhooks": ("/webhooks/", {"admin"}),
 }
 
 

@@ -28,7 +28,7 @@ from erp_site.core.events import Aggregate, EventType, types_of
 from erp_site.core.filtering import FromFilter, IdFilter, ListFilter, ToFilter
 from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
-from erp_site.core.models import Event
+from erp_site.core.models import Event, Webhook
 from erp_site.core.pagination import Split
 from erp_site.templatetags.formats import money, signed, whole
 from orders.models import order_number
@@ -148,6 +148,16 @@ KINDS: Final[Mapping[EventType, Kind]] = {
     EventType.USER_SECOND_FACTORS_REMOVED: Kind(
         gettext_lazy("Second step removed"), icon="shield-check"
     ),
+    EventType.WEBHOOK_CREATED: Kind(gettext_lazy("Webhook added"), icon="plus"),
+    EventType.WEBHOOK_UPDATED: Kind(
+        gettext_lazy("Webhook changed"), icon="arrows-exchange", detail=_fields_of(Webhook)
+    ),
+    EventType.WEBHOOK_SECRET_CHANGED: Kind(gettext_lazy("Webhook's secret changed"), icon="lock"),
+    EventType.WEBHOOK_TESTED: Kind(gettext_lazy("Webhook tested"), icon="check"),
+    EventType.WEBHOOK_DISABLED: Kind(
+        gettext_lazy("Webhook given up"), icon="x", detail=lambda payload: payload["reason"]
+    ),
+    EventType.WEBHOOK_DELETED: Kind(gettext_lazy("Webhook deleted"), icon="trash"),
 }
 AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
     Aggregate.ORDER: gettext_lazy("Order"),
@@ -155,6 +165,7 @@ AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
     Aggregate.PRODUCT: gettext_lazy("Product"),
     Aggregate.CUSTOMER: gettext_lazy("Customer"),
     Aggregate.USER: gettext_lazy("User"),
+    Aggregate.WEBHOOK: gettext_lazy("Webhook"),
 }
 
 
@@ -167,7 +178,7 @@ class Entry:
     detail: str
     record: str
     url: str | None
-    """Where the record is; None if it is deleted."""
+    """Where the record is; None if it is deleted, or not for all who see the activity."""
 
     @property
     def payload(self) -> str:
@@ -214,6 +225,8 @@ def _names(events: Iterable[Event]) -> dict[tuple[Aggregate, int], tuple[str, st
             customer.name,
             None if customer.deleted_at else reverse("customers:detail", args=[customer.pk]),
         )
+    for webhook in Webhook.all_objects.filter(pk__in=wanted[Aggregate.WEBHOOK]):
+        found[Aggregate.WEBHOOK, webhook.pk] = (webhook.host, None)
     for user in User.objects.filter(pk__in=wanted[Aggregate.USER]):
         found[Aggregate.USER, user.pk] = (str(user), reverse("users:detail", args=[user.pk]))
     return found

@@ -199,6 +199,18 @@ EXPLANATIONS: Final = (
         _("`state` is where it stands now."),
     ),
     Explanation(
+        "too_many_webhooks",
+        409,
+        _("There are as many webhooks as can be served."),
+        _("Delete one that is not needed any more."),
+    ),
+    Explanation(
+        "webhook_paused",
+        409,
+        _("The webhook is paused and gets nothing."),
+        _("Resume it first."),
+    ),
+    Explanation(
         "body_too_large",
         413,
         _("The body is larger than 1 MiB."),

@@ -10,7 +10,7 @@ from pydantic import Field
 from accounts.auth import needs
 from accounts.roles import Permission
 from erp_site.core.errors import Invalid
-from erp_site.core.events import EventType
+from erp_site.core.events import EventType, as_record
 from erp_site.core.models import Event
 from erp_site.core.pagination import paginate
 from erp_site.core.schemas import ActorOut, ListParams, Out, Page, QueryInt, TimeOut
@@ -19,7 +19,7 @@ router = Router(tags=["Events"])
 
 
 #: What an event is about.
-type Aggregate = Literal["order", "stock", "product", "customer", "user"]
+type Aggregate = Literal["order", "stock", "product", "customer", "user", "webhook"]
 
 
 class EventOut(Out):
@@ -60,7 +60,7 @@ def list_events(
     page = paginate(
         request, response, events, params=params, sort="position", split=("type", types)
     )
-    page["items"] = [_present(event) for event in page["items"]]
+    page["items"] = [as_record(event) for event in page["items"]]
     return page
 
 
@@ -70,10 +70,3 @@ def _known_types(names: list[str]) -> list[str]:
         if name not in set(EventType):
             raise Invalid.field("types", "unknown_type", f"Unknown event type {name!r}")
     return wanted
-
-
-def _present(event: Event) -> dict[str, Any]:
-    names = (
-        "position", "type", "aggregate", "aggregate_id", "sequence", "payload", "actor", "request_id", "created_at",
-    )  # fmt: skip
-    return {"id": event.uid, **{name: getattr(event, name) for name in names}}

@@ -11,7 +11,14 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -70,6 +77,9 @@ class Environment(BaseSettings):
     PUBLISHED: str | None = None
     """HOST:PORT at which docker-compose.yml publishes a container's server, which cannot know it; not set by people."""
     RELAY: Literal["thread", "off"] = "thread"
+    WEBHOOK_NETWORKS: Annotated[
+        tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(_comma_separated)
+    ] = ()
 
     @field_validator("DEBUG")
     @classmethod
@@ -320,6 +330,7 @@ except ValidationError as error:
 # --- what the product itself reads
 PRODUCTION = env.PRODUCTION
 RELAY = env.RELAY
+WEBHOOK_NETWORKS = env.WEBHOOK_NETWORKS
 RATE_LIMIT = env.RATE_LIMIT
 RATE_LIMIT_ACCOUNT = (
     "accounts.tokens.claimed_account"  # (request) -> id of the account it names, or None

@@ -1,7 +1,7 @@
 """The door for a WSGI server.
 
-Import it only in a process that serves: with RELAY=thread the import starts the threads that relay events
-and work on imports.
+Import it only in a process that serves: with RELAY=thread the import starts the threads that relay events,
+tell webhooks and work on imports.
 """
 
 import os
@@ -16,7 +16,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "erp_site.settings")
 application = whole_bodies(get_wsgi_application(), largest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 if settings.RELAY == "thread":
-    from erp_site.core import imports, outbox  # models can be imported only now
+    from erp_site.core import imports, outbox, webhooks  # models can be imported only now
 
     outbox.start_thread()
+    webhooks.start_thread()
     imports.start_thread()

@@ -1,10 +1,10 @@
 """Who listens to what. An app registers its consumers when it is ready; the relay brings them the events.
 
 A consumer sees the events of one aggregate in sequence, each at least once: after a crash, again. So it
-does nothing the second time it sees a `uid`. Webhooks and e-mail notices will be registered the same way.
+does nothing the second time it sees a `uid`. Webhooks are consumers that people add while the site runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +56,20 @@ def register(consumer: Consumer) -> None:
 
 def registered() -> tuple[Consumer, ...]:
     return tuple(_registered.values())
+
+
+_sources: Final[list[Callable[[], Iterable[Consumer]]]] = []
+
+
+def register_source(source: Callable[[], Iterable[Consumer]]) -> None:
+    """From now on `source` is asked whom people have added: as often as something is published, so it is quick."""
+    if source not in _sources:
+        _sources.append(source)
+
+
+def added() -> tuple[Consumer, ...]:
+    """Those that people have added, as they are now."""
+    return tuple(consumer for source in _sources for consumer in source())
 
 
 def redis_stream(url: str) -> Consumer:

@@ -37,6 +37,12 @@ class EventType(StrEnum):
     USER_DEACTIVATED = "user.deactivated"
     USER_PASSWORD_CHANGED = "user.password_changed"
     USER_SECOND_FACTORS_REMOVED = "user.second_factors_removed"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_UPDATED = "webhook.updated"
+    WEBHOOK_SECRET_CHANGED = "webhook.secret_changed"
+    WEBHOOK_TESTED = "webhook.tested"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
 
 
 class Aggregate(StrEnum):
@@ -47,6 +53,7 @@ class Aggregate(StrEnum):
     PRODUCT = "product"
     CUSTOMER = "customer"
     USER = "user"
+    WEBHOOK = "webhook"
 
 
 #: Stock that an order reserves or gives back is told with the order, all lines together.
@@ -94,6 +101,18 @@ def record(facts: Iterable[Fact], *, actor: Actor | None) -> None:
         ]
     )  # fmt: skip
     transaction.on_commit(outbox.wake, robust=True)
+
+
+def as_record(event: Event) -> dict[str, Any]:
+    """A published event as other systems get it: the same by `GET /events` and by webhook."""
+    actor: Any = event.actor
+    names = ("type", "aggregate", "aggregate_id", "sequence", "payload", "request_id", "created_at")
+    return {
+        "position": event.position,
+        "id": event.uid,
+        **{name: getattr(event, name) for name in names},
+        "actor": actor and {"id": actor.pk, "name": actor.name},
+    }
 
 
 _EVENT: Final = (

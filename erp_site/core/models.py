@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
@@ -216,6 +217,37 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer} <- {self.event_id} ({self.state})"
+
+
+class Webhook(EventSource, SoftDelete):
+    """An address of another system that wants to be told. Written by `webhooks` alone."""
+
+    url = models.CharField(_("address"), max_length=500)
+    description = models.CharField(_("description"), max_length=255, blank=True)
+    types = models.JSONField(_("events"), default=list)
+    """Names of the types of event it wants; all if there are none."""
+    is_active = models.BooleanField(_("active"), default=True)
+    secret = models.CharField(max_length=64, editable=False)
+    """What its messages are signed with, as Standard Webhooks writes it: whsec_ and base64."""
+    old_secret = models.CharField(max_length=64, blank=True, editable=False)
+    old_secret_until = models.DateTimeField(null=True, default=None, editable=False)
+    """Until then messages carry a signature made with `old_secret`, too."""
+    failing_since = models.DateTimeField(null=True, default=None, editable=False)
+    last_error = models.CharField(max_length=500, blank=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+
+    def __str__(self) -> str:
+        return self.host
+
+    @property
+    def host(self) -> str:
+        """What may be told to everybody: the rest of an address is often a secret."""
+        return urlsplit(self.url).hostname or ""
 
 
 class ImportJob(models.Model):

@@ -86,6 +86,7 @@ def _publish_batch(listeners: Sequence[Consumer]) -> int:
     events = list(columns.filter(pk__in=waiting).order_by("pk")) if waiting else []
     if not events:
         return 0
+    everybody = [*listeners, *consumers.added()]
     now = clock.now()
     positions = {event.pk: at for at, event in enumerate(events, feed.last_position + 1)}
     _assign_positions.later({"position": positions}, list(positions))
@@ -95,7 +96,7 @@ def _publish_batch(listeners: Sequence[Consumer]) -> int:
             None, "", None,
         )
         for event in events
-        for consumer in listeners
+        for consumer in everybody
         if consumer.wants(event)
     ]  # fmt: skip
     if deliveries:

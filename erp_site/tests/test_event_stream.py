@@ -111,7 +111,7 @@ def test_while_redis_is_away_events_wait_and_then_follow_in_sequence(redis_serve
 @contextmanager
 def member(redis_server, folder: Path, **variables: str):
     """A process that runs the example of the document as it is printed there."""
-    [code] = re.findall(r"```python\n(.+?)```", DOCUMENT, re.DOTALL)
+    _webhook, code = re.findall(r"```python\n(.+?)```", DOCUMENT, re.DOTALL)
     script = folder / "consumer.py"
     script.write_text(code)
     with (folder / "output").open("a") as output:

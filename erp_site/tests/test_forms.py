@@ -14,12 +14,14 @@ from accounts.roles import Role
 from catalog.models import Product
 from customers.models import Customer
 from erp_site.core.models import ImportJob
+from erp_site.core.webhooks import create_webhook
 from erp_site.testing import record_counts
 from orders.models import Order
 
 FRAGMENT: Final = {"HX-Request": "true", "HX-Request-Type": "partial"}
 OPERATORS: Final = {Role.OPERATOR, Role.MANAGER, Role.ADMIN}
 MANAGERS: Final = {Role.MANAGER, Role.ADMIN}
+ADMINS: Final = {Role.ADMIN}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,14 @@ FORMS: Final = [
     Form("users:password", MANAGERS, {"password": "a-very-long-password"}, ids=("user",)),
     Form("users:second_step", MANAGERS, ids=("user",)),
     Form("imports:list", MANAGERS, {"kind": "products", "file": "file"}),
+    Form("webhooks:new", ADMINS, {"url": "https://erp.example.com/events"}),
+    Form("webhooks:edit", ADMINS, {"url": "https://erp.example.com/events"}, ids=("webhook",)),
+    Form("webhooks:secret", ADMINS, ids=("webhook",)),
+    Form("webhooks:rotate", ADMINS, ids=("webhook",)),
+    Form("webhooks:activity", ADMINS, {"is_active": "false"}, ids=("webhook",)),
+    Form("webhooks:test", ADMINS, ids=("webhook",)),
+    Form("webhooks:retry", ADMINS, ids=("webhook",)),
+    Form("webhooks:delete", ADMINS, ids=("webhook",)),
     Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv")),
 ]
 #: Another's import is not there, for managers too.
@@ -158,6 +168,7 @@ def site(
         "product": product.pk,
         "customer": customer.pk,
         "user": make_user("viewer").pk,
+        "webhook": create_webhook(actor=people[Role.ADMIN], url="https://a.example").pk,
     }
     return Site(records, people)
 
@@ -220,6 +231,7 @@ ARGUMENTS: Final[dict[str, list[Any]]] = {
     "orders:detail": [1],
     "orders:print": [1, "pick"],
     "orders:print_many": ["pick"],
+    "webhooks:detail": [1],
 }
 
 

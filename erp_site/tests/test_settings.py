@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ VARIABLES: Final = {
     "TRUSTED_PROXIES", "RATE_LIMIT", "REGISTRATION", "METRICS_TOKEN", "HTTPS", "EMAIL_URL",
     "TIME_ZONE", "ADMIN_EMAIL", "ADMIN_PASSWORD", "WEB_WORKERS", "WEB_THREADS", "HOST", "PORT",
     "RELAY",
+    "WEBHOOK_NETWORKS",  # not the contract's, which knows no webhooks
 }  # fmt: skip
 #: Set by the image, by `make serve` and by docker-compose.yml, never by people.
 INTERNAL: Final = {"PRODUCTION", "PUBLISHED"}
@@ -167,6 +169,11 @@ class TestVariables:
         [
             ("DEBUG", "on", True),
             ("HTTPS", "off", False),
+            (
+                "WEBHOOK_NETWORKS",
+                "10.0.0.0/8, 192.168.7.4",
+                (ip_network("10.0.0.0/8"), ip_network("192.168.7.4/32")),
+            ),
             ("ALLOWED_HOSTS", "a.example, b.example,", ["a.example", "b.example"]),
             (
                 "ALLOWED_HOSTS",

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
 
-from erp_site.core import imports, outbox
+from erp_site.core import imports, outbox, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +36,11 @@ class Command(BaseCommand):
         log.info("relay_started", once=once)
         if once:
             outbox.run(stop, once=True)
+            webhooks.drain(stop)
             imports.run(stop, once=True)
         else:
-            end_imports = imports.start_thread()
+            ends = [imports.start_thread(), webhooks.start_thread()]
             outbox.run(stop)
-            end_imports()
+            for end_thread in ends:
+                end_thread()
         log.info("relay_stopped")
