@@ -34,7 +34,7 @@ from catalog.models import Product, ProductWord, StockLevel, StockMovement, Ware
 from customers.models import Customer, CustomerWord
 from erp_site.core import idempotency
 from erp_site.core.events import Aggregate
-from erp_site.core.models import Delivery, Event, EventSource, Feed
+from erp_site.core.models import Delivery, Event, EventSource, Feed, Webhook
 from erp_site.core.money import to_cents
 from erp_site.core.search import SearchWord, as_code, indexed, sorted_as
 from orders.models import Order, OrderHistory, OrderItem, order_number
@@ -334,6 +334,7 @@ SOURCES: Final[Mapping[Aggregate, type[EventSource]]] = {
     Aggregate.PRODUCT: Product,
     Aggregate.CUSTOMER: Customer,
     Aggregate.USER: User,
+    Aggregate.WEBHOOK: Webhook,
 }
 
 

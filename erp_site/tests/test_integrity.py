@@ -16,7 +16,9 @@ from customers.models import Customer
 from erp_site import integrity
 from erp_site.core import outbox
 from erp_site.core.consumers import Consumer
+from erp_site.core.events import Aggregate
 from erp_site.core.models import Event
+from erp_site.core.webhooks import create_webhook, delete_webhook
 from erp_site.integrity import Report, Rule
 from erp_site.testing import in_parallel, level_of
 from orders.models import Order
@@ -38,6 +40,7 @@ def desk(
     make_product: Callable[..., Product],
     place: Callable[..., Order],
     make_customer: Callable[..., Customer],
+    make_user: Callable[..., User],
     manager: User,
 ) -> dict[str, int]:
     """Ids of a little of everything: orders delivered, pending, cancelled and deleted, events published or not."""
@@ -53,6 +56,9 @@ def desk(
     change_status(actor=manager, order_id=cancelled.pk, to=S.CANCELLED)
     deleted = place((rice, 1))
     delete_order(actor=manager, order_id=deleted.pk)
+    admin = make_user("admin")
+    hook = create_webhook(actor=admin, url="https://a.example")
+    delete_webhook(actor=admin, webhook_id=create_webhook(actor=admin, url="https://b.example").pk)
     outbox.publish([Consumer("recorder", handle=print)])
     pending = place((rice, 5), (bean, 1))
     adjust_stock(actor=manager, product_id=bean.pk, delta=-3, reason="damaged")
@@ -67,6 +73,7 @@ def desk(
         "gone": gone.pk,
         "customer": pending.customer_id,
         "idle": make_customer("Maria Silva").pk,
+        "hook": hook.pk,
     }
 
 
@@ -83,8 +90,12 @@ def test_what_the_services_wrote_is_well(desk: dict[str, int]) -> None:
         "published": Event.objects.filter(position__isnull=False).count(),
         "products": 4,
         "customers": 2,
-        "users": 3,
+        "users": 4,
     }
+
+
+def test_whatever_has_events_is_held_against_them() -> None:
+    assert set(integrity.SOURCES) == set(Aggregate)
 
 
 DELETED_NOW = "deleted_at = '2026-01-01 00:00:00'"
@@ -128,6 +139,7 @@ DAMAGE = [
     ("UPDATE core_event SET aggregate = 'comet' WHERE type = 'customer.created' AND aggregate_id = {idle}",
      {Rule.SEQUENCE}),
     ("UPDATE core_event SET position = NULL WHERE position = 5", {Rule.FEED, Rule.DELIVERY}),
+    ("UPDATE core_webhook SET event_seq = 7 WHERE id = {hook}", {Rule.SEQUENCE}),
     ("UPDATE core_event SET position = 1000 WHERE type = 'order.placed' AND aggregate_id = {delivered}",
      {Rule.FEED, Rule.DELIVERY}),
     ("UPDATE core_feed SET last_position = last_position - 1", {Rule.FEED}),

@@ -33,6 +33,7 @@ from erp_site.management.commands.serve import (
     address_to_try,
     workers,
 )
+from erp_site.settings import Environment
 from erp_site.tests.conftest import database_url
 
 PATIENCE = 60  # seconds; starting takes about two
@@ -337,6 +338,14 @@ def test_the_address_that_is_named_is_where_a_browser_finds_the_server(
     monkeypatch.setattr(settings, "PORT", 8123)
     monkeypatch.setattr(settings, "PUBLISHED", published)
     assert address_to_try() == address
+
+
+def test_compose_hands_on_every_variable() -> None:
+    compose = (settings.BASE_DIR / "docker-compose.yml").read_text(encoding="utf-8")
+    said_by_the_image = {"PRODUCTION"}
+    said_for_each_service = {"RELAY"}
+    handed_on = set(re.findall(r"^  ([A-Z_]+): ", compose, re.MULTILINE))
+    assert handed_on | said_by_the_image | said_for_each_service == set(Environment.model_fields)
 
 
 def test_a_container_is_told_the_address_that_compose_publishes_it_at() -> None:
