@@ -15,9 +15,9 @@ from typing import Any, Final
 from allauth.account.adapter import get_adapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
+from allauth.headless.internal.sessionkit import new_session
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import include, path, resolve, reverse
@@ -74,7 +74,7 @@ def session_login(request: HttpRequest, *, email: str, password: str) -> None:
         ApiError: as `token_login`.
     """
     kept = request.session, request.user
-    request.session, request.user = SessionStore(), AnonymousUser()
+    request.session, request.user = new_session(), AnonymousUser()
     answer = _dispatch(request, "browser:account:login", {"email": email, "password": password})
     if not (answer.is_authenticated or answer.pending):
         request.session, request.user = kept
@@ -178,7 +178,8 @@ def _dispatch(
     except ImmediateHttpResponse as refused:
         response = refused.response
     except UpdateError:
-        # Deactivated, or given a new password, since the session was made: its row is gone already.
+        # Deactivated, or given a new password, since the session was made: its row is gone already. (Of a database
+        # that is busy our sessions say so.)
         raise ApiError(401, _("You were signed out meanwhile; sign in again.")) from None
     finally:
         request.method, request._body = kept
