@@ -95,7 +95,7 @@ class UserIn(In):
 
     email: Email
     name: Name
-    role: Role = "viewer"
+    role: Role
     password: Annotated[
         Password | None, Field(description='Left out: they set one by "forgot password"')
     ] = None

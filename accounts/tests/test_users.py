@@ -162,9 +162,16 @@ class TestManagement:
         assert Event.objects.get().actor_id == manager.pk
 
     def test_without_a_password_nobody_can_sign_in_yet(self, api: Api) -> None:
-        answer = api.post("/auth/users", {"email": NEW["email"], "name": NEW["name"]})
+        body = {"email": NEW["email"], "name": NEW["name"], "role": "operator"}
+        answer = api.post("/auth/users", body)
         assert answer.status == 201
         assert not User.objects.get(pk=answer.body["id"]).has_usable_password()
+
+    def test_whoever_makes_an_account_says_its_role(self, api: Api) -> None:
+        answer = api.post("/auth/users", NEW)
+        missing = {"pointer": "/role", "code": "missing", "detail": "Field required"}
+        assert (answer.status, answer.body["errors"]) == (422, [missing])
+        assert not User.objects.filter(email=NEW["email"]).exists()
 
     @pytest.mark.parametrize("role", ["viewer", "operator"])
     def test_others_make_and_see_nobody(
