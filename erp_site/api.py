@@ -40,7 +40,8 @@ class JSONParser(Parser):
         raw = request.body
         body = orjson.loads(raw)
         if not isinstance(body, dict):
-            raise HttpError(400, "The body should be a JSON object")
+            # Read well, and the wrong thing. (ninja calls it broken; problems.unreadable looks at the cause.)
+            raise Invalid.field("", "not_an_object", "The body should be a JSON object")
         # orjson keeps the last value of a name and drops the others, each with its colon. Looking at the names
         # takes ten times as long, so only where colons are missing, or escaped in a text and not to be counted.
         if orjson.dumps(body).count(b":") != raw.count(b":") or b"\\u003" in raw:

@@ -13,7 +13,7 @@ _HEADERS: Final = "#/components/headers/"
 
 #: An example for each status, so that a reader of /docs sees what comes back.
 EXAMPLES: Final[dict[int, dict[str, Any]]] = {
-    400: {"code": "malformed", "detail": "The body should be a JSON object"},
+    400: {"code": "malformed", "detail": "unexpected end of data: line 1 column 2 (char 1)"},
     401: {"code": "unauthenticated", "detail": "Unauthorized"},
     403: {"code": "forbidden", "detail": "Your role may not do this."},
     404: {"code": "not_found", "detail": "Not Found"},

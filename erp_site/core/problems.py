@@ -139,6 +139,14 @@ def field_errors(errors: list[dict[str, Any]]) -> list[dict[str, str]]:
     return found
 
 
+def unreadable(error: HttpError) -> HttpResponse:
+    """ninja says no more than that a body cannot be parsed; its cause says why, and may be a refusal of ours."""
+    cause = error.__cause__
+    if isinstance(cause, DomainError):
+        return refusal(cause)
+    return problem(error.status_code, str(cause or error))
+
+
 def install(api: NinjaAPI) -> None:
     """Map each kind of failure once, for all endpoints."""
 
@@ -165,8 +173,7 @@ def install(api: NinjaAPI) -> None:
 
     @api.exception_handler(HttpError)
     def _http(request: HttpRequest, error: HttpError) -> HttpResponse:
-        # ninja says no more than that a body cannot be parsed; its cause says why.
-        return problem(error.status_code, str(error.__cause__ or error))
+        return unreadable(error)
 
     @api.exception_handler(Http404)
     def _missing(request: HttpRequest, error: Http404) -> HttpResponse:

@@ -427,10 +427,10 @@ class TestBodies:
         texts = [field for field, value in example(name).items() if isinstance(value, str)]
         for raw, status in (
             (b"{", 400),
-            (b"[]", 400),
-            (b"null", 400),
-            (b"1", 400),
-            (b'"text"', 400),
+            (b"[]", 422),
+            (b"null", 422),
+            (b"1", 422),
+            (b'"text"', 422),
             (b'{"a": NaN}', 400),
             (b'{"a": "\xff"}', 400),
             (b"\xef\xbb\xbf{}", 400),
@@ -473,7 +473,7 @@ class TestBodies:
     @pytest.mark.parametrize(
         ("raw", "detail"),
         [
-            (b"[]", "The body should be a JSON object"),
+            (b"[1", "unexpected end of data: line 1 column 3 (char 2)"),
             (b'{"a" :1,"a" :1}', "The name 'a' stands twice in one object"),
             (b'{"a":[{"b":{"c":1,"d":2,"c":3}}]}', "The name 'c' stands twice in one object"),
             (b'{"a":1,"\\u0061":2}', "The name 'a' stands twice in one object"),
@@ -486,6 +486,23 @@ class TestBodies:
     def test_why_a_body_cannot_be_read_is_said(self, bearer: Api, raw: bytes, detail: str) -> None:
         answer = bearer.post("/orders", raw)
         assert (answer.status, answer.body["detail"]) == (400, detail)
+
+    @pytest.mark.parametrize("raw", [b"[]", b"[{}]", b'"x"', b"5", b"1.5", b"true", b"null"])
+    def test_json_that_is_no_object_is_refused_as_a_whole(
+        self, bearer: Api, ids: dict[str, int], raw: bytes, subtests: pytest.Subtests
+    ) -> None:
+        for name in BODIES:
+            method, path, _operation = OPERATIONS[name]
+            with subtests.test(operation=name):
+                answer = bearer(method, path.format(**ids), raw)
+                assert (answer.status, answer.code) == (422, "validation_error")
+                assert answer.body["errors"] == [
+                    {
+                        "pointer": "",
+                        "code": "not_an_object",
+                        "detail": "The body should be a JSON object",
+                    }
+                ]
 
     @pytest.mark.parametrize("text", ["10:30", "\u003a \u003a", "\\u003a", "::", '":'])
     def test_colons_in_a_text_are_no_names(

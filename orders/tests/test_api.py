@@ -262,9 +262,9 @@ def test_bad_input_names_the_field_and_changes_nothing(
     [
         (b"{", 400),
         (b"", 422),
-        (b"[]", 400),
-        (b'"text"', 400),
-        (b"null", 400),
+        (b"[]", 422),
+        (b'"text"', 422),
+        (b"null", 422),
         (b'{"customer_id": NaN}', 400),
         (b'{"notes": "\\ud800"}', 400),
         (b"\xff\xfe", 400),
