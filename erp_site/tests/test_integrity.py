@@ -1,11 +1,17 @@
 """check_integrity names every kind of damage, and raises no alarm while the site is used."""
 
+import os
+import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -218,6 +224,61 @@ def test_the_command_says_what_is_wrong_and_fails(desk: dict[str, int]) -> None:
         "total: an order's total and number of items are those of its lines. Not so 1 times:",
         f"  {number} says 61.00 for 2 items, its lines say 60.00 for 2",
     ]
+
+
+def check_of(url: str) -> tuple[int, str, str]:
+    """Exit code, output and complaint of the command as it is started by hand, on another database."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_integrity"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DATABASE_URL": url, "REDIS_URL": ""},
+        check=False,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_says_that_the_database_is_not_migrated(tmp_path: Path) -> None:
+    file = tmp_path / "erp.sqlite3"
+    sqlite3.connect(file).execute("CREATE TABLE other (id INTEGER)").connection.close()
+    code, out, complaint = check_of(f"sqlite:///{file}")
+    assert (code, out) == (1, "")
+    missing = re.fullmatch(
+        rf"CommandError: SQLite {re.escape(str(file))} is not as this version needs it, migrations missing: (\d+)\. "
+        r"Run `manage\.py migrate`\.\n",
+        complaint,
+    )
+    assert missing, complaint
+    assert int(missing[1]) > 20
+
+
+def test_the_command_says_that_there_is_no_database_and_makes_none(tmp_path: Path) -> None:
+    file = tmp_path / "erp.sqlite3"
+    said = f"CommandError: There is no SQLite {file}. Check DATABASE_URL.\n"
+    assert check_of(f"sqlite:///{file}") == (1, "", said)
+    assert not file.exists()
+
+
+def test_the_command_says_that_the_file_is_no_database(tmp_path: Path) -> None:
+    file = tmp_path / "erp.sqlite3"
+    file.write_bytes(b"no database" * 1000)
+    said = (
+        f"CommandError: SQLite {file} cannot be read: file is not a database. Check DATABASE_URL.\n"
+    )
+    assert check_of(f"sqlite:///{file}") == (1, "", said)
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="a server that is away")
+def test_the_command_says_that_the_server_is_away() -> None:
+    code, out, complaint = check_of("mysql://ana:a-secret@127.0.0.1:1/erp")
+    assert (code, out) == (1, "")
+    assert complaint.startswith(
+        "CommandError: MySQL erp at 127.0.0.1:1 cannot be read: Can't connect"
+    )
+    assert complaint.endswith(". Check DATABASE_URL.\n")
+    assert (complaint.count("\n"), "a-secret" in complaint) == (1, False)
 
 
 @pytest.mark.django_db(transaction=True)
