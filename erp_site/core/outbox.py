@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -306,19 +307,25 @@ def _prune_batch(consumer: str, before: datetime) -> int:
 
 
 def lag() -> float:
-    """Seconds since the oldest event that is unpublished, or not yet with every consumer; 0.0 for none.
+    """Seconds since the oldest event was written that is unpublished, or not yet with every consumer; 0.0 for none.
 
     A few index reads, however much is waiting.
     """
     first = Event.objects.filter(pk__in=[pk for (pk,) in unpublished()[:1]])
-    oldest = [first.values_list("created_at", flat=True).first()]
+    oldest = [first.values_list("uid", flat=True).first()]
     for consumer in consumers.registered():
         waiting = Delivery.objects.filter(state=State.OPEN, consumer=consumer.name)
-        oldest.append(
-            waiting.order_by("position").values_list("event__created_at", flat=True).first()
-        )
-    times = [moment for moment in oldest if moment is not None]
-    return max(0.0, (clock.now() - min(times)).total_seconds()) if times else 0.0
+        oldest.append(waiting.order_by("position").values_list("event__uid", flat=True).first())
+    times = [_written_at(uid) for uid in oldest if uid is not None]
+    return max(0.0, clock.now().timestamp() - min(times)) if times else 0.0
+
+
+def _written_at(uid: UUID) -> float:
+    """When `events.record` made this UUIDv7 (RFC 9562), in seconds since the epoch.
+
+    `created_at` is when it happened: of demo data some day of the last months, which is not how long it waits.
+    """
+    return (uid.int >> 80) / 1000
 
 
 def counts(state: Delivery.State) -> dict[str, int]:

@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+import uuid_utils.compat
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -665,12 +667,12 @@ def test_deliveries_done_a_week_ago_are_pruned_and_nothing_else(monkeypatch):
 def test_the_lag_is_the_age_of_the_oldest_event_that_is_not_everywhere(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(consumers, "_registered", {"recorder": recorder.consumer})
-    now = clock.now()
     assert outbox.lag() == 0.0
-    with clock.moved_to(now - timedelta(seconds=90)):
-        record((1, 1))
-    with clock.moved_to(now):
-        record((1, 2))
+    for number, second in enumerate((1_700_000_000, 1_700_000_090), 1):
+        uid = UUID(f"{second * 1000:012x}7000{(1 << 63) + number:016x}")
+        monkeypatch.setattr(uuid_utils.compat, "uuid7", lambda uid=uid: uid)
+        record((1, number))
+    with clock.moved_to(datetime.fromtimestamp(1_700_000_090, UTC)):
         assert outbox.lag() == 90.0
         outbox.publish([recorder.consumer])
         assert outbox.lag() == 90.0
