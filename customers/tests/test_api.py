@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Any, get_args
+from urllib.parse import parse_qsl
 
 import pytest
 from django.db import connection
@@ -15,6 +16,7 @@ from customers.filters import CustomerFilter
 from customers.models import Customer, CustomerWord
 from customers.queries import SORTS
 from customers.schemas import EXAMPLE, CustomerListParams, Sort
+from erp_site.core import counting
 from erp_site.core.models import Event
 from erp_site.core.schemas import ListParams
 from erp_site.testing import Answer, Api
@@ -379,9 +381,55 @@ def test_numbered_pages_link_to_each_other(
     assert answer.headers["Link"] == (
         f'<{base}>; rel="first", <{base}&page=1>; rel="prev", <{base}&page=3>; rel="next"'
     )
-    assert names(api.get("/customers", limit=2, page=3)) == ["E"]
-    assert names(api.get("/customers", limit=2, page=4)) == []
-    assert names(api.get("/customers", limit=2, page=10**9)) == []
+    answer = api.get("/customers", limit=2, page=3)
+    assert names(answer) == ["E"]
+    assert answer.headers["Link"] == f'<{base}>; rel="first", <{base}&page=2>; rel="prev"'
+    answer = api.get("/customers", limit=2, page=1)
+    assert answer.headers["Link"] == f'<{base}>; rel="first", <{base}&page=2>; rel="next"'
+
+
+@pytest.mark.parametrize("page", [4, 5, 10**9])
+def test_a_page_past_the_end_leads_back_to_the_last_one_with_rows(
+    api: Api, make_customer: Callable[..., Customer], page: int
+) -> None:
+    for letter in "ABCDE":
+        make_customer(letter)
+    answer = api.get("/customers", limit=2, page=page)
+    assert names(answer) == []
+    base = "http://testserver/api/v1/customers?limit=2"
+    assert answer.headers["Link"] == f'<{base}>; rel="first", <{base}&page=3>; rel="prev"'
+
+
+def test_a_page_past_the_end_leads_nowhere_where_no_page_has_rows_or_the_last_is_not_known(
+    api: Api, make_customer: Callable[..., Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = "http://testserver/api/v1/customers?limit=2"
+    answer = api.get("/customers", limit=2, page=3)
+    assert answer.headers["Link"] == f'<{base}>; rel="first"'
+    for letter in "ABCDE":
+        make_customer(letter)
+    monkeypatch.setattr(counting, "COUNT_CAP", 2)
+    answer = api.get("/customers", limit=2, page=5)
+    assert (names(answer), answer.body["count_capped"]) == ([], True)
+    assert answer.headers["Link"] == f'<{base}>; rel="first"'
+
+
+def test_whoever_follows_links_sees_every_row_once_while_rows_are_added(
+    api: Api, make_customer: Callable[..., Customer]
+) -> None:
+    for letter in "BCDEF":
+        make_customer(letter)
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        answer = api.get("/customers", **query)
+        seen += names(answer)
+        following = re.search(r'<[^>]+\?([^>]+)>; rel="next"', answer.headers["Link"])
+        if following is None:
+            break
+        query = dict(parse_qsl(following[1]))
+        make_customer("A")
+    assert seen == ["B", "C", "D", "E", "F"]
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-created_at", "-updated_at"])

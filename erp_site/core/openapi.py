@@ -53,7 +53,7 @@ HEADERS: Final[dict[str, Any]] = {
     "RateLimit-Reset": {"description": "Seconds until this window ends", "schema": _COUNT},
     "ETag": {"description": "Send it as If-None-Match", "schema": {"type": "string"}},
     "Link": {
-        "description": "RFC 8288: first, prev and next page",
+        "description": "RFC 8288: first, next, and prev of a numbered page; next is a cursor unless `page` is asked",
         "schema": {"type": "string"},
     },
     "Retry-After": {

@@ -18,7 +18,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
-from .counting import figures
+from .counting import Figures, figures
 from .errors import Invalid
 from .statements import Query, columns_of, together
 
@@ -212,14 +212,17 @@ def paginate[M: models.Model](
     more = len(rows) > params.limit
     rows = rows[: params.limit]
     next_cursor = cursor_after(rows[-1], sort) if more else None
-    is_last = found.capped and offset + params.limit >= found.count
-    _link(
-        request,
-        response,
-        page=page,
-        next_page=page + 1 if page and more and not is_last else None,
-        next_cursor=next_cursor,
-    )
+    links: dict[str, dict[str, Any]] = {"first": {}}
+    if params.page is not None and (before := _page_before(params.page, params, found)) > 0:
+        links["prev"] = {"page": before}
+    is_last_page = found.capped and offset + params.limit >= found.count
+    if params.page is not None and more and not is_last_page:
+        links["next"] = {"page": params.page + 1}
+    elif next_cursor:
+        # Where numbered pages end, and for who asked for none: whoever follows links from the first page misses
+        # nothing that is added meanwhile.
+        links["next"] = {"cursor": next_cursor}
+    _link(request, response, links)
     body: dict[str, Any] = {
         "items": rows,
         "count": found.count,
@@ -299,29 +302,22 @@ def in_chunks[M: models.Model](queryset: QuerySet[M], sort: str, *, size: int) -
         ).order_by(*ordering)
 
 
+def _page_before(page: int, params: Params, found: Figures) -> int:
+    """The nearest page before this one that has rows; 0 for none."""
+    return min(page - 1, -(-found.count // params.limit))
+
+
 def _link(
-    request: HttpRequest,
-    response: HttpResponse,
-    *,
-    page: int | None,
-    next_page: int | None,
-    next_cursor: str | None,
+    request: HttpRequest, response: HttpResponse, links: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """RFC 8288 Link header: first and next; prev for numbered pages. Where these end, next goes on with the cursor."""
+    """RFC 8288 Link header: of each relation what it asks for, besides what this request asked for."""
     base = {key: values for key, values in request.GET.lists() if key not in {"page", "cursor"}}
 
     def link(rel: str, **extra: Any) -> str:
         query = urlencode({**base, **extra}, doseq=True)
         return f'<{request.build_absolute_uri(request.path)}{"?" if query else ""}{query}>; rel="{rel}"'
 
-    links = [link("first")]
-    if page is not None and page > 1:
-        links.append(link("prev", page=page - 1))
-    if next_page:
-        links.append(link("next", page=next_page))
-    elif next_cursor:
-        links.append(link("next", cursor=next_cursor))
-    response["Link"] = ", ".join(links)
+    response["Link"] = ", ".join(link(rel, **asked) for rel, asked in links.items())
 
 
 def sort_choice(sort: str | None, allowed: Mapping[str, str], default: str) -> str:
