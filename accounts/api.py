@@ -250,7 +250,8 @@ def get_me(request: auth.SignedIn) -> dict[str, Any]:
     summary="Change my name or language",
 )
 def update_me(request: auth.SignedIn, body: MeIn) -> dict[str, Any]:
-    """The language is that of the pages and of e-mails; the API always speaks in its own names."""
+    """The language is that of the pages and of e-mails, its tag in any case (`pt-BR` too); the API always speaks in its
+    own names."""
     user = services.update_me(actor=request.user, name=body.name, language=body.language)
     return _present_me(user)
 

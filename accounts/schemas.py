@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from ninja import Field
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 from erp_site.core.schemas import (
     Bool,
@@ -21,6 +21,14 @@ from erp_site.core.schemas import (
 type Role = Literal["viewer", "operator", "manager", "admin"]
 type Language = Literal["pt-br", "en"]
 Sort = Literal["name", "-name", "email", "-email"]
+
+
+def _in_our_case(tag: object) -> object:
+    return tag.lower() if isinstance(tag, str) else tag
+
+
+#: The case of a language tag means nothing (BCP 47, RFC 5646 section 2.1.1), and most write pt-BR.
+LanguageTag = Annotated[Language, BeforeValidator(_in_our_case)]
 
 Email = Annotated[
     str,
@@ -78,7 +86,7 @@ class MeIn(In):
     model_config = example({"language": "pt-br"})
 
     name: Name = unsent()
-    language: Language = unsent()
+    language: LanguageTag = unsent()
 
 
 class PasswordIn(In):

@@ -349,6 +349,21 @@ class TestOneself:
         changed = {"name": ["Viewer 0", "Ana"], "language": ["pt-br", "en"]}
         assert events(viewer) == [(1, "user.updated", {"changed": changed})]
 
+    @pytest.mark.parametrize("tag", ["pt-br", "pt-BR", "PT-BR", "Pt-Br"])
+    def test_a_language_is_named_in_any_case(self, api_as: ApiAs, viewer: User, tag: str) -> None:
+        User.objects.update(language="en")
+        answer = api_as(viewer).patch("/auth/me", {"language": tag})
+        assert (answer.status, answer.body["language"]) == (200, "pt-br")
+        viewer.refresh_from_db()
+        assert viewer.language == "pt-br"
+
+    @pytest.mark.parametrize("tag", ["pt", "pt_BR", "pt-PT", "", " en", 1, None, ["en"]])
+    def test_what_is_no_language_of_ours_is_refused(
+        self, api_as: ApiAs, viewer: User, tag: Any
+    ) -> None:
+        answer = api_as(viewer).patch("/auth/me", {"language": tag})
+        assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/language")
+
     @pytest.mark.parametrize(
         "body", [{"role": "admin"}, {"email": "x@example.com"}, {"language": "fr"}, {"name": None}]
     )
