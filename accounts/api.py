@@ -190,7 +190,8 @@ def get_csrf(request: HttpRequest) -> dict[str, str]:
 )
 @decorate_view(never_cache)
 def session_login(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
-    """Needs `X-CSRFToken` (403 without). Signing in again replaces the session; a wrong password keeps the old one."""
+    """Needs `X-CSRFToken` (403 without). Signing in again replaces the session; a wrong password keeps the old one.
+    Signing in changes the CSRF token: take it again from `/auth/csrf`, or from the cookie, for what follows."""
     auth.enforce_csrf(request)
     headless.session_login(request, email=body.email, password=body.password)
     return {"user": request.user}
@@ -206,7 +207,8 @@ def session_login(request: HttpRequest, body: LoginIn) -> dict[str, Any]:
 )
 @decorate_view(never_cache)
 def session_second_factor(request: HttpRequest, body: SecondFactorIn) -> dict[str, Any]:
-    """The code of the authenticator app, or a recovery code. 401 `invalid_code`."""
+    """The code of the authenticator app, or a recovery code. 401 `invalid_code`.
+    Signing in changes the CSRF token: take it again from `/auth/csrf`, or from the cookie, for what follows."""
     auth.enforce_csrf(request)
     headless.session_second_factor(request, code=body.code)
     return {"user": request.user}

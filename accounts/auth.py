@@ -76,6 +76,14 @@ class JWTAuth(HttpBearer):
         return user
 
 
+def csrf_refusal() -> str:
+    """What to do about a CSRF token that is missing or wrong; most often it is the one from before a sign-in."""
+    return _(
+        "Send the CSRF token in X-CSRFToken. Signing in changes it: take it again from GET /api/v1/auth/csrf, or from "
+        "the cookie."
+    )
+
+
 def enforce_csrf(request: HttpRequest) -> None:
     """ninja's views are exempt from Django's check; what a cookie authorises, or sets, must ask itself.
 
@@ -83,8 +91,7 @@ def enforce_csrf(request: HttpRequest) -> None:
         ApiError: 403 `csrf_failed`.
     """
     if check_csrf(request):
-        detail = _("Send the CSRF token of the cookie in X-CSRFToken.")
-        raise ApiError(403, detail, code="csrf_failed")
+        raise ApiError(403, csrf_refusal(), code="csrf_failed")
 
 
 class CookieAuth(SessionAuth):

@@ -92,7 +92,10 @@ EXPLANATIONS: Final = (
         "csrf_failed",
         403,
         _("A call signed in by cookie carried no valid CSRF token."),
-        _("Send the token of `GET /auth/csrf` in `X-CSRFToken`, or use a Bearer token instead."),
+        _(
+            "Send the token of `GET /auth/csrf` in `X-CSRFToken`, a new one after each sign-in, or use a Bearer token "
+            "instead."
+        ),
     ),
     Explanation(
         "own_account",

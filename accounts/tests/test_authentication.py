@@ -19,6 +19,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.services import register
+from erp_site.api import api as the_api
 from erp_site.core.models import Event
 from erp_site.testing import PASSWORD, Answer, Api, code_of, second_factor
 
@@ -268,6 +269,30 @@ class TestCookieSession:
         viewer.refresh_from_db()
         assert viewer.name != "Somebody Else"
         assert strict.patch("/auth/me", body, headers=csrf(strict)).status == 200
+
+    def test_whoever_sends_the_token_of_before_is_told_that_signing_in_changed_it(
+        self, strict: Api, viewer: User
+    ) -> None:
+        before = csrf(strict)
+        session_login(strict, viewer.email)
+        answer = strict.patch("/auth/me", {"name": "Somebody Else"}, headers=before)
+        assert (answer.status, answer.code) == (403, "csrf_failed")
+        assert answer.body["detail"] == (
+            "Send the CSRF token in X-CSRFToken. Signing in changes it: "
+            "take it again from GET /api/v1/auth/csrf, or from the cookie."
+        )
+        # As it says: from the one place or from the other.
+        fresh = {"X-CSRFToken": strict.client.cookies["csrftoken"].value}
+        for headers in (csrf(strict), fresh):
+            assert strict.patch("/auth/me", {"name": "Ana"}, headers=headers).status == 200
+
+    @pytest.mark.parametrize("name", ["session_login", "session_second_factor"])
+    def test_the_document_says_so_where_one_signs_in(self, name: str) -> None:
+        paths = the_api.get_openapi_schema()["paths"]
+        operations = {
+            each["operationId"]: each for path in paths.values() for each in path.values()
+        }
+        assert "Signing in changes the CSRF token" in operations[name]["description"]
 
     def test_a_bearer_call_with_a_cookie_beside_it_needs_no_csrf_token(
         self, strict: Api, viewer: User

@@ -32,7 +32,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from oauthlib.oauth2 import InvalidClientError  # type: ignore[import-untyped]  # has no stubs
 
 from accounts import headless, services
-from accounts.auth import SignedIn
+from accounts.auth import SignedIn, csrf_refusal
 from accounts.forms import ProfileForm, RegistrationForm
 from accounts.models import Language, User
 from erp_site.core.errors import Duplicate, Invalid
@@ -141,7 +141,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: a problem document from the API; htmx's page fetches a fresh token (static/frame.js), or, nobody being
     signed in, is loaded again; Django's page otherwise."""
     if request.path.startswith(API_PREFIX):
-        return problem(403, _("The CSRF token is missing or wrong."), code="csrf_failed")
+        return problem(403, csrf_refusal(), code="csrf_failed")
     if request.headers.get("HX-Request"):
         if request.user.is_authenticated:
             # Signed in again since the page was made. Loaded anew, it would lose what is typed there.

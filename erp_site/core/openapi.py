@@ -77,7 +77,8 @@ CSRF_TOKEN: Final = {
     "type": "apiKey",
     "in": "header",
     "name": "X-CSRFToken",
-    "description": "From GET /api/v1/auth/csrf, together with its cookie; every change by cookie needs it",
+    "description": "From GET /api/v1/auth/csrf, together with its cookie; every change by cookie needs it, and "
+    "signing in changes it",
 }
 #: The same for those who are not signed in yet: session sign-in sets a cookie.
 CSRF_HEADER: Final = {
