@@ -1,4 +1,7 @@
-"""Is it well? For people (/health), for orchestrators (/health/live, /health/ready) and for Prometheus (/metrics)."""
+"""Is it well? For people (/health), for orchestrators (/health/live, /health/ready) and for Prometheus (/metrics).
+
+They are read and nothing else: exempt from CSRF, so that whoever sends something gets 405, and no page about forms.
+"""
 
 import secrets
 import time
@@ -10,6 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from erp_site.core import metrics as numbers
@@ -26,6 +30,7 @@ DOWN: Final = "unavailable"
 type Check = Callable[[], dict[str, Any]]
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def live(request: HttpRequest) -> HttpResponse:
@@ -33,6 +38,7 @@ def live(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": OK})
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
@@ -40,6 +46,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return _answer({"database": _database, "migrations": _migrations})
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def health(request: HttpRequest) -> HttpResponse:
@@ -49,6 +56,7 @@ def health(request: HttpRequest) -> HttpResponse:
     )
 
 
+@csrf_exempt
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:

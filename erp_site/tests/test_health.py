@@ -157,9 +157,12 @@ def test_demo_data_of_a_day_of_the_past_is_not_late():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready"])
-def test_health_is_for_reading(path):
-    assert Client().post(path).status_code == 405
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics"])
+def test_health_is_for_reading(path, method):
+    """Whoever sends something is told so, and not that a form is not theirs."""
+    response = Client(enforce_csrf_checks=True).generic(method, path)
+    assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
 
 
 # --- metrics
