@@ -8,22 +8,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import mail
-from erp_site.core.errors import Duplicate, Invalid
-from erp_site.core.fields import LineField
+from erp_site.core.fields import LineField, ShowsRefusals
 
 from .models import Language, User
 from .roles import Role, may_manage
-
-
-class ShowsRefusals(forms.Form):
-    """A form that shows what a service refuses beside the fields it names."""
-
-    def add_refusal(self, refusal: Duplicate | Invalid) -> None:
-        if isinstance(refusal, Duplicate):
-            self.add_error(refusal.facts["field"], refusal.message)
-            return
-        for error in refusal.facts["errors"]:
-            self.add_error(error["pointer"].removeprefix("/"), error["detail"])
 
 
 class RegistrationForm(ShowsRefusals):

@@ -7,16 +7,13 @@ from django import forms
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.forms import ShowsRefusals
 from erp_site.core import gtin
-from erp_site.core.fields import LinesField, MoneyField, WholeField
+from erp_site.core.fields import LinesField, MoneyField, ShowsRefusals, WholeField
 
-from .models import StockMovement
-from .services import LARGEST_STOCK
+from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION, StockMovement
 
 Reason = StockMovement.Reason
 SHORTEST_GTIN: Final = 8
-LARGEST_THRESHOLD: Final = 2**31 - 1
 
 
 class ProductForm(ShowsRefusals):
@@ -48,7 +45,7 @@ class ProductForm(ShowsRefusals):
     description = forms.CharField(
         label=_("Description"),
         required=False,
-        max_length=5000,
+        max_length=LONGEST_DESCRIPTION,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)

@@ -1,6 +1,7 @@
 """What is sold, how much of it there is, and the ledger that says why."""
 
 from decimal import Decimal
+from typing import Final
 
 from django.conf import settings
 from django.db import models
@@ -11,13 +12,17 @@ from erp_site.core import clock
 from erp_site.core.models import AppendOnly, EventSource, Named, UniqueAlive
 from erp_site.core.search import SearchWord
 
+LARGEST_STOCK: Final = 1_000_000_000_000  # pieces in one place
+LARGEST_THRESHOLD: Final = 2**31 - 1  # pieces; what the column holds
+LONGEST_DESCRIPTION: Final = 5000  # characters
+
 
 class Product(Named, EventSource, UniqueAlive):
     """A thing that is sold. Its stock is a table of its own: a busy stock row must not block readers of the name."""
 
     sku = models.CharField("SKU", max_length=64)
     gtin = models.CharField("GTIN", max_length=14, blank=True)
-    description = models.TextField(_("description"), max_length=5000, blank=True)
+    description = models.TextField(_("description"), max_length=LONGEST_DESCRIPTION, blank=True)
     price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
     is_active = models.BooleanField(_("active"), default=True)
     low_stock_threshold = models.PositiveIntegerField(

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from erp_site.core.schemas import (
-    LARGEST_STOCK,
     ActorOut,
     Bool,
     Flag,
@@ -22,6 +21,8 @@ from erp_site.core.schemas import (
     unsent,
 )
 
+from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION
+
 Sku = Annotated[
     str,
     Line(64, shortest=1),
@@ -33,8 +34,10 @@ Gtin = Annotated[
     AfterValidator(lambda gtin: gtin or ""),
     Field(description="8, 12, 13 or 14 digits with check digit", examples=["7891234567895"]),
 ]
-Description = Annotated[Annotated[str, Lines(5000)] | None, AfterValidator(lambda text: text or "")]
-Threshold = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+Description = Annotated[
+    Annotated[str, Lines(LONGEST_DESCRIPTION)] | None, AfterValidator(lambda text: text or "")
+]
+Threshold = Annotated[int, Field(strict=True, ge=0, le=LARGEST_THRESHOLD)]
 Pieces = Annotated[int, Field(strict=True, ge=0, le=LARGEST_STOCK)]
 #: Named, so that the document and generated clients have one type for each.
 type StockReason = Literal["received", "damaged", "lost", "found", "counted", "returned", "other"]

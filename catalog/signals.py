@@ -3,7 +3,7 @@
 from django.dispatch import Signal
 
 stock_adjusted = Signal()  # change: services.stock.StockChange, actor, reason
-product_created = Signal()  # product, actor
+product_created = Signal()  # product, on_hand, actor
 # product, changed: dict[str, [old, new]], actor; measured: list[services.stock.StockChange], what a new threshold made
 # of the product's levels.
 product_updated = Signal()

@@ -3,8 +3,8 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.forms import ShowsRefusals
 from erp_site.core import taxid
+from erp_site.core.fields import ShowsRefusals
 
 
 class TaxIdField(forms.CharField):

@@ -15,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.auth import SignedIn, check
-from accounts.forms import ShowsRefusals
 from accounts.models import User
 from erp_site.core import imports
 from erp_site.core.errors import Denied, Invalid, NotFound
+from erp_site.core.fields import ShowsRefusals
 from erp_site.core.htmx import is_partial
 from erp_site.core.imports import Field, Kind
 from erp_site.core.models import ImportJob, ImportRow

@@ -12,13 +12,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.auth import SignedIn, require
-from accounts.forms import ShowsRefusals
 from accounts.roles import Permission
 from erp_site.activity import AGGREGATES, KINDS, entries
 from erp_site.core import webhooks
 from erp_site.core.errors import Conflict, Invalid
 from erp_site.core.events import EventType, types_of
-from erp_site.core.fields import LineField
+from erp_site.core.fields import LineField, ShowsRefusals
 from erp_site.core.htmx import is_partial
 from erp_site.core.models import Delivery, Webhook
 

@@ -14,6 +14,9 @@ from erp_site.core.search import LONGEST_WORD
 
 from .states import OPEN, OrderStatus, Transition, transitions_from
 
+MOST_ITEMS: Final = 200  # of one order
+LARGEST_QUANTITY: Final = 1_000_000  # pieces of one item
+
 
 class HasPermissions(Protocol):
     def has_perm(self, perm: str, /) -> bool: ...

@@ -22,10 +22,12 @@ from erp_site.core.schemas import (
     lines,
 )
 
+from .models import LARGEST_QUANTITY, MOST_ITEMS
+
 #: Named, so that the document and generated clients have one type for it.
 type OrderStatus = Literal["pending", "confirmed", "picked", "shipped", "delivered", "cancelled"]
 Sort = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
-Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=LARGEST_QUANTITY)]
 Key = Annotated[
     str,
     Field(
@@ -60,7 +62,7 @@ class OrderIn(In):
     )
 
     customer_id: Id
-    items: Annotated[list[ItemIn], Field(min_length=1, max_length=200)]
+    items: Annotated[list[ItemIn], Field(min_length=1, max_length=MOST_ITEMS)]
     notes: lines(2000) | None = None  # type: ignore[valid-type]  # a type made by a function
     due_date: IsoDate | None = None
     customer_reference: line(64) | None = None  # type: ignore[valid-type]

@@ -28,7 +28,16 @@ from erp_site.core.search import as_code
 from erp_site.core.statements import Insert, Query, together
 from erp_site.core.transactions import retrying_atomic
 
-from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView, item_id
+from .models import (
+    LARGEST_QUANTITY,
+    MOST_ITEMS,
+    Order,
+    OrderHistory,
+    OrderItem,
+    OrderNote,
+    SavedView,
+    item_id,
+)
 from .queries import (
     OrderLine,
     asking_for_key,
@@ -48,8 +57,6 @@ if TYPE_CHECKING:
 PLACE: Final = "order.place"
 CHANGE_STATUS: Final = "order.status"
 ADD_NOTE: Final = "order.note"
-MOST_ITEMS: Final = 200
-LARGEST_QUANTITY: Final = 1_000_000
 #: order.placed and stock.reserved: the order is inserted with its event counter already there.
 EVENTS_WHEN_PLACED: Final = 2
 
@@ -325,7 +332,11 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
     sums: dict[int, int] = {}
     for index, item in enumerate(items):
         if index >= MOST_ITEMS:
-            raise Invalid.field("/items", "too_long", _("An order has at most 200 items."))
+            raise Invalid.field(
+                "/items",
+                "too_long",
+                _("An order has at most %(most)s items.") % {"most": MOST_ITEMS},
+            )
         sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
     if not sums:
         raise Invalid.field("/items", "too_short", _("An order has at least one item."))

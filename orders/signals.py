@@ -3,5 +3,7 @@
 from django.dispatch import Signal
 
 order_placed = Signal()  # order, lines, changes: list[StockChange], actor
-order_status_changed = Signal()  # order, was, transition, items, actor, note, key_hash, fingerprint
+order_status_changed = (
+    Signal()
+)  # order, was, transition, items, history_seq, actor, note, key_hash, fingerprint
 order_deleted = Signal()  # order, actor

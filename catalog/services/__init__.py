@@ -3,7 +3,6 @@
 from .low_stock import note_low_stock
 from .products import ProductInUse, create_product, delete_product, update_product, upsert_product
 from .stock import (
-    LARGEST_STOCK,
     Delta,
     InsufficientStock,
     Line,
@@ -19,7 +18,6 @@ from .stock import (
 )
 
 __all__ = [
-    "LARGEST_STOCK",
     "Delta",
     "InsufficientStock",
     "Line",

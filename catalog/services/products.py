@@ -8,7 +8,16 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
-from catalog.models import Product, ProductWord, StockLevel, StockMovement, Warehouse
+from catalog.models import (
+    LARGEST_STOCK,
+    LARGEST_THRESHOLD,
+    LONGEST_DESCRIPTION,
+    Product,
+    ProductWord,
+    StockLevel,
+    StockMovement,
+    Warehouse,
+)
 from catalog.queries import as_record, missing
 from catalog.signals import product_created, product_deleted, product_updated
 from erp_site.core import clock, gtin
@@ -19,7 +28,7 @@ from erp_site.core.text import as_lines
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
 
-from .stock import LARGEST_STOCK, Delta, Line, locked_levels, measure_again, move_stock
+from .stock import Delta, Line, locked_levels, measure_again, move_stock
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -54,8 +63,6 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "low_stock_threshold": lambda threshold: threshold,
     "is_active": bool,
 }
-LONGEST_DESCRIPTION: Final = 5000
-LARGEST_THRESHOLD: Final = 2**31 - 1
 
 
 @retrying_atomic

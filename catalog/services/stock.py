@@ -7,7 +7,15 @@ from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
-from catalog.models import Product, StockLevel, StockMovement, Warehouse, available, is_low
+from catalog.models import (
+    LARGEST_STOCK,
+    Product,
+    StockLevel,
+    StockMovement,
+    Warehouse,
+    available,
+    is_low,
+)
 from catalog.queries import find_by_codes, shared_by
 from catalog.signals import stock_adjusted
 from erp_site.core import clock, idempotency, request_id
@@ -22,7 +30,6 @@ if TYPE_CHECKING:
 
 Kind, Reason = StockMovement.Kind, StockMovement.Reason
 
-LARGEST_STOCK: Final = 1_000_000_000_000
 ADJUST: Final = "stock.adjust"
 
 

@@ -1,5 +1,5 @@
 """Form fields for numbers as people write them ("1.234,50" where the comma is decimal, "1,234.50" where it is not) and
-for text as it may be kept.
+for text as it may be kept, and the form that shows what a service refuses of them.
 """
 
 import re
@@ -12,6 +12,7 @@ from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext_lazy as _
 
 from . import text as texts
+from .errors import Duplicate, Invalid
 
 
 def grouped(number: int) -> str:
@@ -114,3 +115,14 @@ class LinesField(LineField):
 
     def to_python(self, value: Any) -> Any:
         return super().to_python(texts.as_lines(value) if isinstance(value, str) else value)
+
+
+class ShowsRefusals(forms.Form):
+    """A form that shows what a service refuses beside the fields it names."""
+
+    def add_refusal(self, refusal: Duplicate | Invalid) -> None:
+        if isinstance(refusal, Duplicate):
+            self.add_error(refusal.facts["field"], refusal.message)
+            return
+        for error in refusal.facts["errors"]:
+            self.add_error(error["pointer"].removeprefix("/"), error["detail"])

@@ -27,8 +27,6 @@ from . import text
 from .money import to_text
 
 LARGEST_ID: Final = 2**63 - 1
-LARGEST_QUANTITY: Final = 1_000_000
-LARGEST_STOCK: Final = 1_000_000_000_000
 _MONEY: Final = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

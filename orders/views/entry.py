@@ -36,7 +36,7 @@ from erp_site.core.htmx import is_partial
 from erp_site.core.paths import record_id
 from orders import queries, services
 from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines, pasted_lines
-from orders.models import Order
+from orders.models import MOST_ITEMS, Order
 
 #: What the names of a new customer's fields begin with, among those of the order.
 NEW_CUSTOMER: Final = "new"
@@ -226,7 +226,7 @@ def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> dict[PastedLin
 def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence[str], str]:
     """Add the pasted lines; what cannot be read or found is named and stays in its field."""
     pasted = pasted_lines(text)
-    room = max(0, services.MOST_ITEMS - len(lines))
+    room = max(0, MOST_ITEMS - len(lines))
     readable = [each for each in pasted if each.code]
     refused = _add(lines, readable[:room])
     left = [each for each in pasted if not each.code or each in refused] + readable[room:]
@@ -237,7 +237,7 @@ def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence
         for each in left[:MOST_PROBLEMS]
     ]
     if len(readable) > room:
-        problems = [_("An order has at most 200 items."), *problems]
+        problems = [_("An order has at most %(most)s items.") % {"most": MOST_ITEMS}, *problems]
     return lines, problems, "\n".join(each.text for each in left)
 
 

@@ -163,7 +163,7 @@ def _operations() -> Iterator[tuple[str, ...]]:
 
 
 def _permissions_by_operation() -> dict[str, Permission | None]:
-    """What `accounts.auth.require` asks for, by operationId."""
+    """What `accounts.auth.needs` asks for, by operationId."""
     return {
         operation.operation_id: getattr(inner(operation.view_func), "permission", None)
         for _, router in api._routers
