@@ -33,24 +33,31 @@ class Form:
     body: dict[str, Any] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    answer: int = 302
+    """To who may; 302 where it is done, else what is wrong with it or in its way."""
 
 
 FORMS: Final = [
-    Form("orders:new", OPERATORS),
-    Form("orders:bulk", OPERATORS, {"action": "confirmed", "ids": "order"}),
+    Form("orders:new", OPERATORS, answer=200),
+    Form("orders:bulk", OPERATORS, {"action": "confirmed", "ids": "order"}, answer=200),
     Form("orders:status", OPERATORS, {"status": "confirmed"}, ids=("order",)),
     Form("orders:note", OPERATORS, {"text": "Ring twice"}, ids=("order",)),
     Form("catalog:new", MANAGERS, {"sku": "NEW", "name": "New", "price": "1.00"}),
-    Form("catalog:edit", MANAGERS, {"name": "Other"}, ids=("product",)),
+    Form("catalog:edit", MANAGERS, {"name": "Other"}, ids=("product",), answer=422),
     Form("catalog:activity", MANAGERS, {"is_active": "false"}, ids=("product",)),
-    Form("catalog:delete", MANAGERS, ids=("product",)),
-    Form("catalog:adjust", MANAGERS, {"product": "product", "quantity": "1", "reason": "found"}),
-    Form("catalog:undo", MANAGERS, {"key": "no-such-adjustment"}),
-    Form("customers:new", MANAGERS, {"name": "New"}),
-    Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",)),
-    Form("customers:check", MANAGERS, {"cpf_cnpj": "529.982.247-25"}),
+    Form("catalog:delete", MANAGERS, ids=("product",), answer=409),
+    Form(
+        "catalog:adjust",
+        MANAGERS,
+        {"product": "product", "quantity": "1", "reason": "found"},
+        answer=422,
+    ),
+    Form("catalog:undo", MANAGERS, {"key": "no-such-adjustment"}, answer=404),
+    Form("customers:new", MANAGERS, {"name": "New"}, answer=422),
+    Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",), answer=422),
+    Form("customers:check", MANAGERS, {"cpf_cnpj": "529.982.247-25"}, answer=200),
     Form("customers:activity", MANAGERS, {"is_active": "false"}, ids=("customer",)),
-    Form("customers:delete", MANAGERS, ids=("customer",)),
+    Form("customers:delete", MANAGERS, ids=("customer",), answer=409),
     Form("users:new", MANAGERS, {"name": "New", "email": "new@example.com", "role": "viewer"}),
     Form("users:detail", MANAGERS, {"name": "Other", "role": "operator"}, ids=("user",)),
     Form("users:activity", MANAGERS, {"is_active": "false"}, ids=("user",)),
@@ -60,13 +67,13 @@ FORMS: Final = [
     Form("imports:list", MANAGERS, {"kind": "products", "file": "file"}),
     Form("webhooks:new", ADMINS, {"url": "https://erp.example.com/events"}),
     Form("webhooks:edit", ADMINS, {"url": "https://erp.example.com/events"}, ids=("webhook",)),
-    Form("webhooks:secret", ADMINS, ids=("webhook",)),
+    Form("webhooks:secret", ADMINS, ids=("webhook",), answer=200),
     Form("webhooks:rotate", ADMINS, ids=("webhook",)),
     Form("webhooks:activity", ADMINS, {"is_active": "false"}, ids=("webhook",)),
     Form("webhooks:test", ADMINS, ids=("webhook",)),
     Form("webhooks:retry", ADMINS, ids=("webhook",)),
     Form("webhooks:delete", ADMINS, ids=("webhook",)),
-    Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv")),
+    Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv"), answer=200),
 ]
 #: Another's import is not there, for managers too.
 OWNED: Final = ["imports:columns", "imports:apply", "imports:stop"]
@@ -197,8 +204,8 @@ class TestForm:
         assert record_counts() == before
 
     def test_a_role_with_it_is_heard(self, site: Site, form: Form) -> None:
-        for role in form.roles:
-            assert site.post(role, form).status_code in {200, 302, 404, 409, 422}, role
+        role = min(form.roles, key=lambda role: role.rank)
+        assert site.post(role, form).status_code == form.answer
 
 
 @pytest.mark.django_db
