@@ -147,6 +147,7 @@ api = ErpAPI(
             {"name": "Customers", "description": "Whom the desk sells to"},
             {"name": "Products", "description": "What it sells, and the stock with its ledger"},
             {"name": "Events", "description": "What happened, in the order it was published"},
+            {"name": "Webhooks", "description": "Other systems that are told of events"},
             {"name": "Authentication", "description": "Signing in and out, and one's own account"},
             {"name": "Users", "description": "Who may sign in, and as what"},
         ],
@@ -159,3 +160,4 @@ api.add_router("/auth", "accounts.api.router")
 api.add_router("/customers", "customers.api.router")
 api.add_router("/products", "catalog.api.router")
 api.add_router("/events", "erp_site.feed.router")
+api.add_router("/webhooks", "erp_site.webhook_api.router")

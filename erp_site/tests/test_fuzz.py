@@ -26,6 +26,7 @@ from accounts.models import User
 from accounts.roles import Role
 from customers.services import delete_customer
 from erp_site.api import api
+from erp_site.core.webhooks import create_webhook
 from erp_site.testing import PASSWORD, record_counts
 from erp_site.wsgi import application
 from orders.services import change_status
@@ -151,6 +152,7 @@ def world(
     change_status(actor=admin, order_id=orders[2].pk, to=OrderStatus.CANCELLED)
     customers = [make_customer(), make_customer(is_active=False), make_customer()]
     delete_customer(actor=admin, customer_id=customers[2].pk)
+    webhook = create_webhook(actor=admin, url="https://a.example")
     caller = people[role] if role else None
     world = World(
         role,
@@ -160,6 +162,8 @@ def world(
             "product_id": [product.pk for product in products],
             "customer_id": [orders[0].customer_id, *(customer.pk for customer in customers)],
             "user_id": [user.pk for user in people.values()],
+            "webhook_id": [webhook.pk],
+            "url": ["https://a.example/events", "http://10.0.0.1/"],
             "quantity": [1, 2, 1_000_000],
             "on_hand": [0, 1, 10**7],
             "expected_on_hand": [0, 10**7],

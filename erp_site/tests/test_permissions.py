@@ -17,7 +17,8 @@ from accounts.roles import Permission, Role
 from catalog.models import Product
 from customers.models import Customer
 from erp_site.api import api as the_api
-from erp_site.core.models import Event
+from erp_site.core.models import Event, Webhook
+from erp_site.core.webhooks import create_webhook
 from erp_site.testing import PASSWORD, Answer, Api, code_of, second_factor
 from orders.models import Order
 
@@ -41,6 +42,7 @@ class Shop:
         self.product = product
         self.customer = customer
         self.order: Order
+        self.webhook: Webhook
 
     @property
     def ids(self) -> dict[str, int]:
@@ -49,6 +51,7 @@ class Shop:
             "product_id": self.product.pk,
             "customer_id": self.customer.pk,
             "user_id": self.make_user("viewer").pk,
+            "webhook_id": self.webhook.pk,
         }
 
     def login(self, user: User) -> dict[str, Any]:
@@ -117,6 +120,7 @@ def new_customer(shop: Shop) -> dict[str, Any]:
 
 ALL = (200, 200, 200, 200)
 MANAGERS = (403, 403, 200, 200)
+ADMINS = (403, 403, 403, 200)
 TABLE: Final = [
     # signing in and out
     Row("register", 201, account),
@@ -178,6 +182,15 @@ TABLE: Final = [
     Row("list_order_notes", ALL),
     Row("add_order_note", (403, 201, 201, 201), lambda _shop: {"text": "Ring twice"}),
     Row("list_events", MANAGERS),
+    # webhooks
+    Row("list_webhooks", ADMINS),
+    Row("create_webhook", (403, 403, 403, 201), lambda _shop: {"url": "https://b.example"}),
+    Row("get_webhook", ADMINS),
+    Row("update_webhook", ADMINS, lambda _shop: {"description": "Other"}),
+    Row("test_webhook", (403, 403, 403, 204)),
+    Row("change_webhook_secret", ADMINS),
+    Row("retry_webhook", ADMINS),
+    Row("delete_webhook", (403, 403, 403, 204)),
 ]
 
 
@@ -193,6 +206,7 @@ def shop(
     settings.REGISTRATION = "open"
     shop = Shop(people, make_user, make_product(on_hand=0), make_customer())
     shop.order = place((make_product(on_hand=5), 1))
+    shop.webhook = create_webhook(actor=people[Role.ADMIN], url="https://a.example")
     return shop
 
 

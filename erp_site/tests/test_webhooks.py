@@ -710,3 +710,55 @@ class TestPages:
         assert (
             "/webhooks/" not in client.get("/").content.decode()
         )  # nor in what managers see of the activity
+
+
+# --- API
+
+
+class TestApi:
+    @pytest.fixture
+    def api(self, api_as: Callable[[User], Api], admin: User) -> Api:
+        return api_as(admin)
+
+    def test_it_is_added_read_changed_and_deleted(self, api: Api) -> None:
+        body = {"url": "https://erp.example/hook", "description": "NF-e", "types": ["order.placed"]}
+        made = api.post("/webhooks", body)
+        hook = Webhook.objects.get()
+        assert (made.status, made.headers["Location"]) == (201, f"/api/v1/webhooks/{hook.pk}")
+        assert made.body["secret"] == hook.secret
+        read = api.get(f"/webhooks/{hook.pk}").body
+        assert read == {name: value for name, value in made.body.items() if name != "secret"}
+        assert api.get("/webhooks").body["items"] == [read]
+        changed = api.patch(f"/webhooks/{hook.pk}", {"is_active": False}).body
+        assert {name for name in read if read[name] != changed[name]} == {"is_active", "updated_at"}
+        assert api.delete(f"/webhooks/{hook.pk}").status == 204
+        assert api.get(f"/webhooks/{hook.pk}").status == 404
+
+    def test_what_is_wrong_is_named(self, api: Api) -> None:
+        wrong = api.post("/webhooks", {"url": "erp.example", "types": ["order.eaten"]})
+        assert [each["pointer"] for each in wrong.body["errors"]] == ["/types"]
+        wrong = api.post("/webhooks", {"url": "erp.example"})
+        assert (wrong.status, wrong.body["errors"][0]["pointer"]) == (422, "/url")
+
+    def test_it_is_tested_given_a_new_secret_and_sent_what_it_refused(
+        self, api: Api, hook: Webhook, receiver: Receiver
+    ) -> None:
+        assert api.post(f"/webhooks/{hook.pk}/test", None).status == 204
+        relay()
+        assert receiver.told()[-1] == "webhook.tested"
+        secret = api.post(f"/webhooks/{hook.pk}/secret", None).body["secret"]
+        assert secret == Webhook.objects.get().secret != hook.secret
+        Delivery.objects.update(state="dead")
+        assert api.get(f"/webhooks/{hook.pk}").body["refused"] == 2
+        assert api.post(f"/webhooks/{hook.pk}/retry", None).body == {"count": 2}
+        api.patch(f"/webhooks/{hook.pk}", {"is_active": False})
+        assert api.post(f"/webhooks/{hook.pk}/test", None).body["code"] == "webhook_paused"
+
+    def test_three_cost_as_many_statements_as_one(self, api: Api, admin: User) -> None:
+        counts = []
+        for _ in range(3):
+            webhooks.create_webhook(actor=admin, url="https://a.example")
+            with CaptureQueriesContext(connection) as queries:
+                api.get("/webhooks")
+            counts.append(len(queries))
+        assert counts[0] == counts[2]
