@@ -18,6 +18,7 @@ from erp_site.api import api as the_api
 from erp_site.core import clock, counting, outbox, pagination
 from erp_site.core.models import Event
 from erp_site.core.pagination import fetch_related, rows_of
+from erp_site.core.webhooks import create_webhook
 from erp_site.testing import Answer, Api
 from orders.models import Order, OrderHistory
 from orders.services import add_note, change_status
@@ -54,6 +55,7 @@ def ids(admin: User, make_user: Any, make_product: Any, make_customer: Any, plac
         make_user("viewer", name=("Same", "same")[n % 2])
         adjust_stock(actor=admin, product_id=products[0].pk, delta=1, reason="found", note="")
         add_note(actor=admin, order_id=orders[0].pk, text="Same")
+        create_webhook(actor=admin, url="https://a.example")
     for status in (OrderStatus.CONFIRMED, OrderStatus.PICKED, OrderStatus.SHIPPED):
         change_status(actor=admin, order_id=orders[0].pk, to=status)
     moment = timezone.now()

@@ -16,6 +16,7 @@ from django.test import Client
 
 from accounts.models import User
 from erp_site.api import api as the_api
+from erp_site.core.webhooks import create_webhook
 from erp_site.testing import PASSWORD, Api, record_counts
 
 OPEN_PAGES: Final = ["/", "/docs", "/docs/errors", "/accounts/login/", "/accounts/password/reset/"]
@@ -224,6 +225,7 @@ class TestCsrf:
             "product_id": product.pk,
             "customer_id": order.customer_id,
             "user_id": order.created_by_id,
+            "webhook_id": create_webhook(actor=admin, url="https://a.example").pk,
         }
         before = record_counts()
         for name, (method, path, operation) in CHANGES.items():
