@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import django_filters
 from django.db import models
@@ -169,6 +170,15 @@ AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
 }
 
 
+class Record(NamedTuple):
+    """What an event is about, as people call it."""
+
+    name: str
+    url: str | None = None
+    """Where it is; None if it is deleted, or not for all who see the activity."""
+    is_deleted: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One event, in words, with the record it is about."""
@@ -176,9 +186,7 @@ class Entry:
     event: Event
     kind: Kind
     detail: str
-    record: str
-    url: str | None
-    """Where the record is; None if it is deleted, or not for all who see the activity."""
+    record: Record
 
     @property
     def payload(self) -> str:
@@ -189,12 +197,11 @@ class Entry:
 def entries(events: Iterable[Event]) -> list[Entry]:
     """Events in words. The records' names come in one statement a model, whatever the number of events."""
     events = list(events)
-    names = _names(events)
+    records = _records(events)
 
     def entry(event: Event) -> Entry:
         kind = KINDS[EventType(event.type)]
-        record, url = names[_record_of(event)]
-        return Entry(event, kind, kind.detail(event.payload), record, url)
+        return Entry(event, kind, kind.detail(event.payload), records[_record_of(event)])
 
     return [entry(event) for event in events]
 
@@ -206,30 +213,33 @@ def _record_of(event: Event) -> tuple[Aggregate, int]:
     return Aggregate(event.aggregate), event.aggregate_id
 
 
-def _names(events: Iterable[Event]) -> dict[tuple[Aggregate, int], tuple[str, str | None]]:
+def _records(events: Iterable[Event]) -> dict[tuple[Aggregate, int], Record]:
     wanted: dict[Aggregate, set[int]] = {aggregate: set() for aggregate in Aggregate}
     for aggregate, pk in map(_record_of, events):
         wanted[aggregate].add(pk)
-    found: dict[tuple[Aggregate, int], tuple[str, str | None]] = {
+    found: dict[tuple[Aggregate, int], Record] = {
         # Orders are shown by number, deleted ones too.
-        (Aggregate.ORDER, pk): (order_number(pk), reverse("orders:detail", args=[pk]))
+        (Aggregate.ORDER, pk): Record(order_number(pk), reverse("orders:detail", args=[pk]))
         for pk in wanted[Aggregate.ORDER]
     }
     for product in Product.all_objects.filter(pk__in=wanted[Aggregate.PRODUCT]):
-        found[Aggregate.PRODUCT, product.pk] = (
-            str(product),
-            None if product.deleted_at else reverse("catalog:detail", args=[product.pk]),
+        found[Aggregate.PRODUCT, product.pk] = _living(
+            str(product), reverse("catalog:detail", args=[product.pk]), product.deleted_at
         )
     for customer in Customer.all_objects.filter(pk__in=wanted[Aggregate.CUSTOMER]):
-        found[Aggregate.CUSTOMER, customer.pk] = (
-            customer.name,
-            None if customer.deleted_at else reverse("customers:detail", args=[customer.pk]),
+        found[Aggregate.CUSTOMER, customer.pk] = _living(
+            customer.name, reverse("customers:detail", args=[customer.pk]), customer.deleted_at
         )
     for webhook in Webhook.all_objects.filter(pk__in=wanted[Aggregate.WEBHOOK]):
-        found[Aggregate.WEBHOOK, webhook.pk] = (webhook.host, None)
+        # No way there: its page is for administrators alone.
+        found[Aggregate.WEBHOOK, webhook.pk] = _living(webhook.host, None, webhook.deleted_at)
     for user in User.objects.filter(pk__in=wanted[Aggregate.USER]):
-        found[Aggregate.USER, user.pk] = (str(user), reverse("users:detail", args=[user.pk]))
+        found[Aggregate.USER, user.pk] = Record(str(user), reverse("users:detail", args=[user.pk]))
     return found
+
+
+def _living(name: str, url: str | None, deleted_at: datetime | None) -> Record:
+    return Record(name, is_deleted=True) if deleted_at else Record(name, url)
 
 
 #: The sorts of the page and of its file, by their public names, and the column behind each.

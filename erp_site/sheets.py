@@ -127,7 +127,7 @@ def _events(found: Sequence[Event], reader: User) -> Rows:
         yield (
             entry.event.created_at,
             str(entry.kind.label),
-            entry.record,
+            entry.record.name,
             entry.detail,
             actor,
             entry.event.request_id,

@@ -23,6 +23,7 @@ hooks = [
     path("<id:webhook_id>/activity", webhooks.webhook_activity, name="activity"),
     path("<id:webhook_id>/test", webhooks.webhook_test, name="test"),
     path("<id:webhook_id>/retry", webhooks.webhook_retry, name="retry"),
+    path("<id:webhook_id>/set-aside", webhooks.webhook_set_aside, name="set_aside"),
     path("<id:webhook_id>/delete", webhooks.webhook_delete, name="delete"),
 ]
 urlpatterns = [

@@ -130,8 +130,13 @@ def _show(
         "dead": webhooks.counts_of([webhook], State.DEAD)[webhook.pk],
         "kinds": [KINDS[EventType(kind)].label for kind in webhook.types],
     }
-    part = "#deliveries" if is_partial(request) else ""
-    return render(request, f"webhooks/webhook_detail.html{part}", context, status=status)
+    if not is_partial(request):
+        return render(request, "webhooks/webhook_detail.html", context, status=status)
+    context["is_partial"] = True
+    response = render(request, "webhooks/webhook_detail.html#deliveries", context, status=status)
+    if not webhook.is_active:  # given up since the page was shown, which offers other things now
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @never_cache
@@ -187,6 +192,15 @@ def webhook_retry(request: SignedIn, webhook_id: int) -> HttpResponse:
     """Send it once more what it refused too often."""
     webhooks.retry_dead_letters(actor=request.user, webhook_id=webhook_id)
     messages.success(request, _("What was refused is sent once more."))
+    return redirect("webhooks:detail", webhook_id)
+
+
+@require_POST
+@require(Permission.MANAGE_WEBHOOKS)
+def webhook_set_aside(request: SignedIn, webhook_id: int) -> HttpResponse:
+    """Go on without the message that it is stuck at."""
+    webhooks.set_aside(actor=request.user, webhook_id=webhook_id)
+    messages.success(request, _("It is set aside, and the next ones are tried."))
     return redirect("webhooks:detail", webhook_id)
 
 

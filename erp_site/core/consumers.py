@@ -39,9 +39,13 @@ class Consumer:
     types: frozenset[str] | None = None
     """The types of event it wants; None for all."""
     tries: int = 8
+    only: Callable[[Event], bool] | None = None
+    """What else an event must be to concern it."""
 
     def wants(self, event: Event) -> bool:
-        return self.types is None or event.type in self.types
+        return (self.types is None or event.type in self.types) and (
+            self.only is None or self.only(event)
+        )
 
 
 _registered: Final[dict[str, Consumer]] = {}

@@ -73,6 +73,8 @@ def publish(listeners: Sequence[Consumer]) -> int:
         if not published:  # another relay is at it, and goes on until nothing is left
             break
         total += published
+    if total:
+        _ring()  # the webhooks' relay, which looked when the events were written and not yet published
     return total
 
 
@@ -304,6 +306,18 @@ def _prune_batch(consumer: str, before: datetime) -> int:
 
 
 # --- how it stands
+
+
+def waiting() -> set[str]:
+    """The consumers for whom something is open: a look into an index for each of them, however much it is."""
+    found: set[str] = set()
+    name: str | None = ""
+    while True:
+        later = Delivery.objects.filter(state=State.OPEN, consumer__gt=name)
+        name = later.order_by("consumer").values_list("consumer", flat=True).first()
+        if name is None:
+            return found
+        found.add(name)
 
 
 def lag() -> float:

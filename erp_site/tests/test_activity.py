@@ -22,6 +22,7 @@ from erp_site.activity import BELL, KINDS
 from erp_site.core import clock
 from erp_site.core.events import EventType
 from erp_site.core.models import Event
+from erp_site.core.webhooks import create_webhook, delete_webhook
 from erp_site.testing import Api
 from erp_site.tests.test_imports import imported
 from orders.models import Order
@@ -37,7 +38,8 @@ def desk(desk_of: Callable[[User], Client], manager: User) -> Client:
 def said(response: Any) -> list[tuple[str, str, str]]:
     """What, detail and record of each row."""
     return [
-        (str(entry.kind.label), entry.detail, entry.record) for entry in response.context["entries"]
+        (str(entry.kind.label), entry.detail, entry.record.name)
+        for entry in response.context["entries"]
     ]
 
 
@@ -250,3 +252,18 @@ def test_three_rows_cost_as_many_statements_as_one(
         happen()
         happen()
     assert counts[0] == counts[1]
+
+
+@pytest.mark.django_db
+def test_a_webhook_is_named_and_called_deleted_only_when_it_is(
+    desk_of: Callable[[User], Client], admin: User
+) -> None:
+    hook = create_webhook(actor=admin, url="https://erp.example/t0ken")
+    client = desk_of(admin)
+    for is_deleted in (False, True):
+        page = client.get("/activity")
+        entry = page.context["entries"][0]
+        assert entry.record == ("erp.example", None, is_deleted)
+        assert ('<span class="pill">Deleted</span>' in page.content.decode()) == is_deleted
+        if not is_deleted:
+            delete_webhook(actor=admin, webhook_id=hook.pk)

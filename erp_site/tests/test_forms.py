@@ -72,6 +72,7 @@ FORMS: Final = [
     Form("webhooks:activity", ADMINS, {"is_active": "false"}, ids=("webhook",)),
     Form("webhooks:test", ADMINS, ids=("webhook",)),
     Form("webhooks:retry", ADMINS, ids=("webhook",)),
+    Form("webhooks:set_aside", ADMINS, ids=("webhook",)),
     Form("webhooks:delete", ADMINS, ids=("webhook",)),
     Form("export", MANAGERS, {"ids": "user"}, args=("users", "csv"), answer=200),
 ]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
@@ -50,6 +50,7 @@ class Receiver:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.statuses: deque[int] = deque()
         self.headers: dict[str, str] = {}
+        self.is_asked = threading.Event()
         self.may_answer = threading.Event()
         self.may_answer.set()
         receiver = self
@@ -59,6 +60,7 @@ class Receiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.is_asked.set()
                 receiver.may_answer.wait(PATIENCE)
                 receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
                 self.send_response(receiver.statuses.popleft() if receiver.statuses else 200)
@@ -85,7 +87,6 @@ class Receiver:
         self.may_answer.set()
         self.server.shutdown()
         self.server.server_close()
-        sending._pool.cache_clear()
 
     def told(self) -> list[str]:
         return [json.loads(body)["type"] for _headers, body in self.got]
@@ -165,6 +166,7 @@ def test_a_test_goes_to_the_one_that_is_tested(
     relay()
     assert receiver.told() == ["webhook.tested"]
     assert receiver.sequences() == [(other.pk, 2)]
+    assert "webhook.tested" not in [each.event.type for each in webhooks.deliveries_of(hook, 10)]
 
 
 def test_for_a_day_after_a_change_both_secrets_sign(
@@ -243,7 +245,10 @@ def test_who_is_gone_is_asked_no_more_and_resuming_sends_what_waited(
     hook.refresh_from_db()
     assert (hook.is_active, hook.last_error) == (False, "HTTP 410: no thanks")
     told = Event.objects.get(type="webhook.disabled")
-    assert told.payload == {"host": "127.0.0.1", "reason": "HTTP 410: no thanks"}
+    assert told.payload == {
+        "host": "127.0.0.1",
+        "reason": "HTTP 410",
+    }  # its words are for administrators
     assert told.actor is None
     relay()
     assert len(receiver.got) == 1
@@ -308,11 +313,99 @@ def test_the_receiver_of_the_document_works(
                 relay()
             finally:
                 receiver.terminate()
-                sending._pool.cache_clear()
             assert receiver.stdout is not None
             assert receiver.stdout.read() == told
         hook.refresh_from_db()
         assert hook.last_error == failure
+
+
+class Trickle:
+    """A system that sends a byte now and then, and so never runs into a socket's timeout."""
+
+    def __init__(self, begin: bytes, more: bytes) -> None:
+        self.begin, self.more = begin, more
+        self.is_over = threading.Event()
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.door.getsockname()[1]}/"
+        self.thread = threading.Thread(target=self.work, daemon=True)
+
+    def work(self) -> None:
+        visitor, _address = self.door.accept()
+        with visitor, suppress(OSError):
+            visitor.recv(65536)
+            visitor.sendall(self.begin)
+            while not self.is_over.wait(0.05):
+                visitor.sendall(self.more)
+
+    def __enter__(self) -> "Trickle":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_over.set()
+        self.door.close()
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-A: ", b"a", "no answer within"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", "no answer within"),
+        (b"HTTP/1.1 500 Oh\r\nContent-Length: 100000\r\n\r\n", b"a", "no answer within"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+            b"a",
+            "",
+        ),  # taken, whatever it goes on to say
+    ],
+)
+def test_who_answers_byte_by_byte_is_cut_off(
+    settings: Any,
+    admin: User,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: bytes,
+    more: bytes,
+    error: str,
+) -> None:
+    settings.WEBHOOK_NETWORKS = [ip_network("127.0.0.0/8")]
+    monkeypatch.setattr(sending, "ANSWER", 0.4)
+    with Trickle(begin, more) as other:
+        hook = webhooks.create_webhook(actor=admin, url=other.url)
+        relay()
+    hook.refresh_from_db()
+    assert hook.last_error.startswith(error)
+    assert bool(hook.last_error) == bool(error)
+    assert states(hook) == ["open" if error else "done"]
+
+
+def test_what_comes_of_an_old_address_is_not_put_down_to_the_new_one(
+    hook: Webhook, receiver: Receiver, admin: User
+) -> None:
+    outbox.publish([])
+    [old] = webhooks.active_consumers()
+    webhooks.update_webhook(actor=admin, webhook_id=hook.pk, url=receiver.url + "&new")
+    event = Event.objects.get(type="webhook.created")
+    for status in (500, 410):
+        receiver.statuses.append(status)
+        with pytest.raises(consumers.Unavailable):
+            old.handle(event)
+    now = Webhook.objects.get()
+    assert (now.is_active, now.failing_since, now.last_error) == (True, None, "")
+
+
+def test_what_it_is_stuck_at_can_be_set_aside(
+    hook: Webhook, receiver: Receiver, admin: User, product: Product
+) -> None:
+    receiver.statuses.append(500)
+    one = relay()
+    webhooks.set_aside(actor=admin, webhook_id=hook.pk)
+    one._pauses.clear()
+    outbox.publish([])
+    one.drain()
+    assert receiver.told() == ["webhook.created", "product.created"]
+    assert states(hook) == ["dead", "done"]
+    [letter] = outbox.dead_letters()
+    assert letter.last_error == "HTTP 500: no thanks"
 
 
 # --- pausing, deleting
@@ -412,7 +505,7 @@ def test_one_that_does_not_answer_keeps_no_other_waiting(receiver: Receiver, adm
             outbox.Relay(threading.Event(), [], poll=0.05),
             WebhookRelay(threading.Event(), poll=0.05),
         ):
-            wait_for(lambda: Delivery.objects.filter(leased_until__isnull=False).exists())
+            slow.is_asked.wait(PATIENCE)
             for count in range(1, 4):
                 webhooks.send_test(actor=admin, webhook_id=quick.pk)
                 wait_for(lambda count=count: len(receiver.got) == count)  # type: ignore[misc]  # it may infer
@@ -420,6 +513,25 @@ def test_one_that_does_not_answer_keeps_no_other_waiting(receiver: Receiver, adm
             slow.may_answer.set()
             wait_for(lambda: not Delivery.objects.filter(state="open").exists())
     assert slow.told() == ["webhook.created", "webhook.created"]
+
+
+def test_nothing_is_begun_for_whom_nothing_waits(hook: Webhook, receiver: Receiver) -> None:
+    one = relay()
+    with CaptureQueriesContext(connection) as queries:
+        one.round()
+    assert (one._turns, len(queries)) == ({}, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_end_waits_for_the_message_under_way(receiver: Receiver, admin: User) -> None:
+    hook = webhooks.create_webhook(actor=admin, url=receiver.url)
+    outbox.publish([])
+    receiver.may_answer.clear()
+    end = webhooks.start_thread()
+    receiver.is_asked.wait(PATIENCE)
+    threading.Timer(0.3, receiver.may_answer.set).start()
+    end()
+    assert (receiver.told(), states(hook)) == (["webhook.created"], ["done"])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -469,6 +581,9 @@ def test_relays_side_by_side_tell_each_event_once_and_in_sequence(
         ("64:ff9b::7f00:1", False, False),
         ("2002:7f00:1::", False, False),
         ("2001:0:1::7f00:1", False, False),
+        ("::127.0.0.1", False, False),
+        ("fec0::1", False, False),
+        ("3fff::1", False, False),
     ],
 )
 def test_which_addresses_may_be_told(settings: Any, address: str, https: bool, http: bool) -> None:
@@ -553,6 +668,7 @@ def test_only_administrators_manage_them(people: dict[Role, User], hook: Webhook
         lambda actor: webhooks.rotate_secret(actor=actor, webhook_id=hook.pk),
         lambda actor: webhooks.send_test(actor=actor, webhook_id=hook.pk),
         lambda actor: webhooks.retry_dead_letters(actor=actor, webhook_id=hook.pk),
+        lambda actor: webhooks.set_aside(actor=actor, webhook_id=hook.pk),
         lambda actor: webhooks.delete_webhook(actor=actor, webhook_id=hook.pk),
     ]
     for way in ways:
@@ -567,7 +683,8 @@ def test_only_administrators_manage_them(people: dict[Role, User], hook: Webhook
     [
         "", "example.com", "ftp://example.com/x", "https://", "https://user:pass@example.com/",
         "https://example.com/#part", "https://example.com:99999/", "https://exa mple.com/", "https://example.com/\x00",
-        "https://example.com/" + "x" * 500, "javascript:alert(1)",
+        "https://example.com/" + "x" * 500, "javascript:alert(1)", "https://\u2603.com/", "https://exa\u00b7mple.com/",
+        "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/", "http://example.com/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(admin: User, url: str) -> None:
@@ -662,8 +779,15 @@ class TestPages:
         page = response.content.decode()
         assert "HTTP 503: no thanks" in page
         assert 'hx-trigger="every 1s"' in page
+        assert "Does not answer" in page
         part = desk.get(f"/webhooks/{hook.pk}", headers={"HX-Request": "true"}).content.decode()
         assert part.strip().startswith('<div id="deliveries"')
+        assert '<span id="state" hx-swap-oob="true"><span class="pill warn">' in part
+        desk.post(f"/webhooks/{hook.pk}/set-aside")
+        assert states(hook) == ["done", "dead"]
+        Webhook.objects.update(is_active=False)  # given up
+        answer = desk.get(f"/webhooks/{hook.pk}", headers={"HX-Request": "true"})
+        assert answer["HX-Refresh"] == "true"
 
     def test_pausing_resuming_and_sending_once_more(
         self, desk: Client, hook: Webhook, receiver: Receiver

@@ -15,6 +15,7 @@ from .endpoints import (
     retry_dead_letters,
     rotate_secret,
     send_test,
+    set_aside,
     update_webhook,
     webhooks,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "retry_dead_letters",
     "rotate_secret",
     "send_test",
+    "set_aside",
     "start_thread",
     "update_webhook",
     "webhooks",

@@ -8,10 +8,14 @@ from datetime import timedelta
 from typing import Any, Final, Protocol, TypedDict, Unpack
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from erp_site.core import clock, outbox
 from erp_site.core.consumers import Consumer, Unavailable
@@ -216,11 +220,23 @@ def _write(webhook: Webhook, given: WebhookFields) -> dict[str, list[Any]]:
         FieldError(pointer="/types", code="unknown_type", detail=_("Unknown event type: %(name)s") % {"name": name})
         for name in unknown
     ]  # fmt: skip
-    if "url" in given and not errors and not _is_address(webhook.url):
-        detail = _("Write a whole address, such as https://erp.example.com/events.")
+    if "url" in given and not errors and (detail := _objection(webhook.url)):
         errors.append(FieldError(pointer="/url", code="invalid_url", detail=detail))
     refuse(errors)
     return changed
+
+
+def _objection(url: str) -> str | None:
+    """What is wrong with this address, as far as it can be told without looking its host up."""
+    if not _is_address(url):
+        return _("Write a whole address, such as https://erp.example.com/events.")
+    if not url.lower().startswith("https:") and not settings.WEBHOOK_NETWORKS:
+        return _(
+            "Without HTTPS webhooks go to inner networks alone, and WEBHOOK_NETWORKS names none."
+        )
+    if not sending.may_be_reached(url):
+        return _("This is an inner address, which WEBHOOK_NETWORKS does not name.")
+    return None
 
 
 def _is_address(url: str) -> bool:
@@ -228,7 +244,8 @@ def _is_address(url: str) -> bool:
         _is_url(url)
         parts = urlsplit(url)
         strange = parts.username or parts.password or parts.fragment or parts.port == 0
-    except (ValidationError, ValueError):
+        parse_url(url)  # which is who reads it in the end, and knows no snowman
+    except (ValidationError, ValueError, HTTPError):
         return False
     return not strange
 
@@ -251,6 +268,7 @@ def active_consumers() -> Iterable[Consumer]:
             name=_name_of(webhook),
             handle=functools.partial(_deliver, webhook),
             types=frozenset({*webhook.types, EventType.WEBHOOK_TESTED}) if webhook.types else None,
+            only=functools.partial(_concerns, webhook.pk),
         )
         for webhook in Webhook.objects.filter(is_active=True).order_by("pk")
     ]
@@ -260,51 +278,59 @@ def _name_of(webhook: Webhook) -> str:
     return f"webhook-{webhook.pk}"
 
 
+def _concerns(webhook_id: int, event: Event) -> bool:
+    """Another's test does not."""
+    return event.type != EventType.WEBHOOK_TESTED or event.aggregate_id == webhook_id
+
+
 def _deliver(webhook: Webhook, event: Event) -> None:
-    if event.type == EventType.WEBHOOK_TESTED and event.aggregate_id != webhook.pk:
-        return
     try:
         sending.send(webhook, event)
     except sending.Gone as error:
-        disable(webhook.pk, reason=str(error))
-        raise Unavailable(str(error)) from error
+        _disable(webhook, error)
+        raise Unavailable(error.for_everybody) from error
     except sending.Away as error:
-        _note_failure(webhook, str(error))
-        raise Unavailable(str(error)) from error
+        _note_failure(webhook, error)
+        raise Unavailable(error.for_everybody) from error
     except sending.Refused:
         _note_success(webhook)  # it is there, whatever it thinks of this event
         raise
     _note_success(webhook)
 
 
+def _asked(webhook: Webhook) -> QuerySet[Webhook]:
+    """The webhook, if it is still the one that was asked: it may have been changed while a message was under way."""
+    return Webhook.objects.filter(pk=webhook.pk, url=webhook.url, is_active=True)
+
+
 def _note_success(webhook: Webhook) -> None:
     if webhook.failing_since:
-        Webhook.objects.filter(pk=webhook.pk).update(failing_since=None, last_error="")
+        _asked(webhook).update(failing_since=None, last_error="")
 
 
-def _note_failure(webhook: Webhook, reason: str) -> None:
+def _note_failure(webhook: Webhook, error: sending.Away) -> None:
     now = clock.now()
     if webhook.failing_since and now - webhook.failing_since > GIVE_UP:
-        disable(webhook.pk, reason=reason)
+        _disable(webhook, error)
         return
-    since = webhook.failing_since or now
-    Webhook.objects.filter(pk=webhook.pk, is_active=True).update(
-        failing_since=since, last_error=reason[:LONGEST_REASON]
+    _asked(webhook).update(
+        failing_since=Coalesce("failing_since", Value(now)),
+        last_error=str(error)[:LONGEST_REASON],
     )
 
 
 @retrying_atomic
-def disable(webhook_id: int, *, reason: str) -> None:
+def _disable(webhook: Webhook, error: sending.Away) -> None:
     """Pause it, since nobody is there any more. What waits for it waits on."""
-    webhook = Webhook.objects.select_for_update().filter(pk=webhook_id, is_active=True).first()
-    if webhook is None:
+    asked = _asked(webhook).select_for_update().first()
+    if asked is None:
         return
-    webhook.is_active, webhook.last_error = False, reason[:LONGEST_REASON]
-    webhook.failing_since = webhook.failing_since or clock.now()
+    asked.is_active, asked.last_error = False, str(error)[:LONGEST_REASON]
+    asked.failing_since = asked.failing_since or clock.now()
     _record(
-        webhook, EventType.WEBHOOK_DISABLED, None, webhook.next_sequence(), reason=webhook.last_error
-    )  # fmt: skip
-    webhook.save(update_fields=["is_active", "last_error", "failing_since", "event_seq"])
+        asked, EventType.WEBHOOK_DISABLED, None, asked.next_sequence(), reason=error.for_everybody
+    )
+    asked.save(update_fields=["is_active", "last_error", "failing_since", "event_seq"])
 
 
 # --- how it fares
@@ -327,6 +353,24 @@ def counts_of(found: Iterable[Webhook], state: Delivery.State) -> dict[int, int]
     """How many deliveries of each of these webhooks are in this state, by its id."""
     counts = outbox.counts(state)
     return {webhook.pk: counts.get(_name_of(webhook), 0) for webhook in found}
+
+
+@retrying_atomic
+def set_aside(*, actor: Actor, webhook_id: int) -> None:
+    """Go on without the event that it is stuck at: the oldest that waits becomes a dead letter.
+
+    Raises:
+        Denied, NotFound: as above.
+    """
+    _require(actor)
+    webhook = _locked(webhook_id)
+    waiting = Delivery.objects.filter(consumer=_name_of(webhook), state=Delivery.State.OPEN)
+    stuck = waiting.select_for_update().order_by("position").first()
+    if stuck:
+        stuck.state, stuck.finished_at = Delivery.State.DEAD, clock.now()
+        stuck.leased_until, stuck.last_error = None, webhook.last_error
+        stuck.save(update_fields=["state", "finished_at", "leased_until", "last_error"])
+        outbox.wake()
 
 
 @retrying_atomic

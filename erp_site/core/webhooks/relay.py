@@ -36,15 +36,25 @@ class WebhookRelay(Relay):
         """Begin a turn for each webhook that is not having one. False: they ring when there is more to do."""
         time.sleep(max(0.0, self._looked_at + BREATH - time.monotonic()))
         self._looked_at = time.monotonic()
-        for consumer in consumers.added():
+        # A thread, and a connection to the database, only for whom something waits.
+        waiting = outbox.waiting()
+        for consumer in consumers.added() if waiting else ():
             turn = self._turns.get(consumer.name)
-            if (turn and turn.is_alive()) or self._is_paused(consumer) or self.stop.is_set():
+            if consumer.name not in waiting or self._is_paused(consumer) or self.stop.is_set():
+                continue
+            if turn and turn.is_alive():
                 continue
             self._turns[consumer.name] = turn = threading.Thread(
                 target=self._turn, args=[consumer], name=consumer.name, daemon=True
             )
             turn.start()
         return False
+
+    def farewell(self, seconds: float) -> None:
+        """Wait for the messages under way."""
+        deadline = time.monotonic() + seconds
+        for turn in list(self._turns.values()):
+            turn.join(max(0.0, deadline - time.monotonic()))
 
     def _turn(self, consumer: Consumer) -> None:
         try:
@@ -76,15 +86,17 @@ def start_thread() -> Callable[[], None]:
     stop = threading.Event()
 
     def work() -> None:
+        relay = WebhookRelay(stop)
         try:
-            WebhookRelay(stop).run()
+            relay.run()
         finally:
+            relay.farewell(FAREWELL)
             connections.close_all()  # this thread's own
 
     def end() -> None:
         stop.set()
         outbox.wake()
-        thread.join(timeout=FAREWELL)
+        thread.join(timeout=FAREWELL + BREATH)
 
     thread = threading.Thread(target=work, name="webhooks", daemon=True)
     thread.start()

@@ -3,16 +3,18 @@
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
-import functools
 import socket
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from http.client import HTTPException
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from django.conf import settings
 from standardwebhooks import Webhook as Signer
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url, parse_url
 
@@ -21,22 +23,34 @@ from erp_site.core.answers import to_json
 from erp_site.core.events import as_record
 from erp_site.core.models import Event, Webhook
 
-CONNECT: Final = 5.0  # seconds
-ANSWER: Final = 10.0  # seconds; with looking the name up, less than a lease (see outbox.LEASE)
-LARGEST_ANSWER: Final = 16 * 1024  # bytes that are read, so that the connection can be kept
+CONNECT: Final = 5.0  # seconds, for each of the connection and its TLS
+ANSWER: Final = (
+    10.0  # seconds for the whole answer; all together is less than a lease (see outbox.LEASE)
+)
 SHOWN: Final = 200  # characters of an answer that people are told
 USER_AGENT: Final = "ERP-Pedidos-Webhook/1"
-#: Through these an IPv6 address leads to an IPv4 one, which may be an inner one.
-_TUNNELS: Final = tuple(
-    map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-)
+#: All public IPv6 addresses lie in the first. Through two of the others one leads to an IPv4 address, which may be an
+#: inner one; the third is for documents.
+_GLOBAL: Final = IPv6Network("2000::/3")
+_CLOSED: Final = tuple(map(IPv6Network, ("2001::/32", "2002::/16", "3fff::/20")))
 
+#: What goes wrong on the way there and back; a certificate for another name is a ValueError.
+UNSENT: Final = (HTTPError, HTTPException, OSError, ValueError)
 #: This event is not wanted as it is: 400, 409, 413, 415 and 422 blame what was sent, anything else who was asked.
 REFUSALS: Final = frozenset({400, 409, 413, 415, 422})
 
 
 class Away(Exception):
-    """Nobody is there who would take any event."""
+    """Nobody is there who would take any event. What it says in words may be as secret as the address."""
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+    @property
+    def for_everybody(self) -> str:
+        """As much of it as events and logs may tell."""
+        return f"HTTP {self.status}" if self.status else "no answer"
 
 
 class Gone(Away):
@@ -48,33 +62,70 @@ class Refused(Exception):
 
 
 def send(webhook: Webhook, event: Event) -> None:
-    """Post the event. Answers when the other side has taken it (2xx).
+    """Post the event. Returns when the other side has taken it (2xx).
 
     Raises:
         Away, Gone, Refused
     """
-    url = parse_url(webhook.url)
     body = to_json(as_record(event))
     headers = {
-        "Host": url.netloc or "",
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
         **signatures(webhook, str(event.uid), body.decode(), clock.now()),
     }
-    pool = _pool(url.scheme or "", _address_of(url), _port_of(url), _host_of(url))
     try:
-        response = pool.urlopen(
-            "POST", url.request_uri, body=body, headers=headers, redirect=False, preload_content=False
-        )  # fmt: skip
-    except HTTPError as error:
-        raise Away(str(error)) from error
-    said = b""
-    with suppress(HTTPError):  # what it says besides the status decides nothing
-        said = response.read(LARGEST_ANSWER)
-        if not response.read(1):
-            response.release_conn()
-    response.close()
-    _judge(response.status, said)
+        status, said = _post(parse_url(webhook.url), body, headers)
+    except UNSENT as error:
+        raise Away(str(error) or type(error).__name__) from error
+    _judge(status, said)
+
+
+def _post(url: Url, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """The status, and the beginning of what is said besides, unless all is well.
+
+    A connection of its own for each message: nothing of one answer can be taken for the next.
+    """
+    with closing(_connection_to(url)) as connection:
+        connection.connect()
+        connection.sock.settimeout(ANSWER)
+        with _deadline(connection, ANSWER) as is_over:
+            try:
+                connection.request(
+                    "POST", url.request_uri, body, {"Host": url.netloc or "", **headers},
+                    preload_content=False, decode_content=False,
+                )  # fmt: skip
+                with closing(connection.getresponse()) as response:
+                    said = b"" if _is_taken(response.status) else response.read(SHOWN)
+            except UNSENT as error:
+                raise Away(_LATE if is_over.is_set() else str(error)) from error
+            if is_over.is_set():  # cut off among the headers, which looks like their end
+                raise Away(_LATE)
+        return response.status, said
+
+
+_LATE: Final = f"no answer within {ANSWER:.0f} s"
+
+
+@contextmanager
+def _deadline(connection: HTTPConnection, seconds: float) -> Iterator[threading.Event]:
+    """Cuts the connection off then. A socket's own timeout begins anew with each byte, so whoever sends one now and
+    then would keep the webhook's thread, and its lease, for ever."""
+    is_over = threading.Event()
+
+    def cut() -> None:
+        is_over.set()
+        with suppress(OSError, AttributeError):  # closed by now
+            socket.socket.shutdown(
+                connection.sock, socket.SHUT_RDWR
+            )  # below TLS, which would wait for its other side
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield is_over
+    finally:
+        timer.cancel()
 
 
 def signatures(webhook: Webhook, message_id: str, body: str, now: datetime) -> dict[str, str]:
@@ -91,27 +142,30 @@ def signatures(webhook: Webhook, message_id: str, body: str, now: datetime) -> d
     }
 
 
+def _is_taken(status: int) -> bool:
+    return 200 <= status < 300
+
+
 def _judge(status: int, said: bytes) -> None:
-    if 200 <= status < 300:
+    if _is_taken(status):
         return
-    words = " ".join(said.decode(errors="replace").split())[:SHOWN]
+    words = " ".join(said.decode(errors="replace").split())
     answer = f"HTTP {status}" + (f": {words}" if words else "")
     if status == 410:
-        raise Gone(answer)
+        raise Gone(answer, status=status)
     if status in REFUSALS:
         raise Refused(answer)
-    raise Away(answer)
+    raise Away(answer, status=status)
 
 
-@functools.lru_cache(maxsize=64)
-def _pool(scheme: str, address: str, port: int, host: str) -> HTTPConnectionPool:
-    """Connections to one address, kept between messages. The certificate is checked for the host's name."""
-    timeout = Timeout(connect=CONNECT, read=ANSWER)
-    if scheme == "https":
-        return HTTPSConnectionPool(
-            address, port, timeout=timeout, retries=False, server_hostname=host, assert_hostname=host
-        )  # fmt: skip
-    return HTTPConnectionPool(address, port, timeout=timeout, retries=False)
+def _connection_to(url: Url) -> HTTPConnection:
+    """To the address that was checked; the certificate is held against the host's name."""
+    address, host = _address_of(url), _host_of(url)
+    if url.scheme == "https":
+        return HTTPSConnection(
+            address, _port_of(url), timeout=CONNECT, server_hostname=host, assert_hostname=host
+        )
+    return HTTPConnection(address, _port_of(url), timeout=CONNECT)
 
 
 def _address_of(url: Url) -> str:
@@ -130,6 +184,15 @@ def _address_of(url: Url) -> str:
         if reason := objection(address, is_secret=url.scheme == "https"):
             raise Away(f"{host}: {reason}")
     return addresses[0]
+
+
+def may_be_reached(url: str) -> bool:
+    """False for an address of numbers that no message would be sent to. Names are looked up when there is one."""
+    parts = parse_url(url)
+    try:
+        return objection(_host_of(parts), is_secret=parts.scheme == "https") is None
+    except ValueError:  # a name
+        return True
 
 
 def objection(address: str, *, is_secret: bool) -> str | None:
@@ -151,7 +214,7 @@ def objection(address: str, *, is_secret: bool) -> str | None:
 
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
-    if any(ip in tunnel for tunnel in _TUNNELS):
+    if isinstance(ip, IPv6Address) and (ip not in _GLOBAL or any(ip in net for net in _CLOSED)):
         return False
     return ip.is_global and not ip.is_multicast
 
