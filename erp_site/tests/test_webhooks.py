@@ -515,11 +515,18 @@ def test_one_that_does_not_answer_keeps_no_other_waiting(receiver: Receiver, adm
     assert slow.told() == ["webhook.created", "webhook.created"]
 
 
-def test_nothing_is_begun_for_whom_nothing_waits(hook: Webhook, receiver: Receiver) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_begun_for_whom_nothing_waits(receiver: Receiver, admin: User) -> None:
+    webhooks.create_webhook(actor=admin, url=receiver.url, types=["order.placed"])
     one = relay()
     with CaptureQueriesContext(connection) as queries:
         one.round()
     assert (one._turns, len(queries)) == ({}, 1)
+    hook = webhooks.create_webhook(actor=admin, url=receiver.url)
+    outbox.publish([])
+    one.round()
+    one.farewell(PATIENCE)
+    assert (list(one._turns), receiver.told()) == ([f"webhook-{hook.pk}"], ["webhook.created"])
 
 
 @pytest.mark.django_db(transaction=True)
