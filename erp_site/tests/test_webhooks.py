@@ -21,6 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -376,6 +377,13 @@ def test_who_answers_byte_by_byte_is_cut_off(
     assert hook.last_error.startswith(error)
     assert bool(hook.last_error) == bool(error)
     assert states(hook) == ["open" if error else "done"]
+
+
+def test_its_dead_letters_are_listed_by_its_name(
+    hook: Webhook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("dead_letters", consumer=f"webhook-{hook.pk}")
+    assert capsys.readouterr().out == "No dead letters.\n"
 
 
 def test_what_comes_of_an_old_address_is_not_put_down_to_the_new_one(

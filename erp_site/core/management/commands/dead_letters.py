@@ -26,9 +26,8 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, consumer: str | None, retry: list[int] | None, **options: Any
     ) -> None:
-        known = {each.name for each in consumers.registered()} | set(
-            outbox.counts(outbox.State.DEAD)
-        )
+        known = {each.name for each in (*consumers.registered(), *consumers.added())}
+        known |= set(outbox.counts(outbox.State.DEAD))
         if consumer and consumer not in known:
             raise CommandError(
                 f"No consumer is named {consumer!r}; there are {', '.join(sorted(known))}."
