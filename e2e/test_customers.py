@@ -63,6 +63,23 @@ def test_a_cpf_typed_before_the_page_is_ready_is_checked(
     expect(page.locator("#tax-id-check")).to_contain_text("its check digits are wrong")
 
 
+def test_after_a_corrected_number_tab_goes_to_the_next_field(
+    desk: Desk, make_customer: Make
+) -> None:
+    taken = make_customer("Has It Already")["cpf_cnpj"]
+    page = desk()
+    page.goto("/customers/new")
+    number = page.get_by_label("CPF/CNPJ")
+    number.press_sequentially(taken)
+    expect(page.locator("#tax-id-check").get_by_role("link", name="Open")).to_be_visible()
+    number.press("Control+a")
+    page.keyboard.type("11222333000181")
+    page.keyboard.press("Tab")  # before the answer is there
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    expect(page.locator("#tax-id-check")).to_contain_text("11.222.333/0001-81")
+    expect(page.get_by_label("E-mail")).to_be_focused()
+
+
 def test_customers_are_found_by_number_and_words_and_show_their_orders(
     desk: Desk, make_customer: Make, make_product: Make, served: Served
 ) -> None:

@@ -23,12 +23,14 @@
     toast.addEventListener("focusout", release);
   }
 
-  function show({ message, level = "success" }) {
+  function show({ message, level = "success", isOwn = false }) {
     const toast = $("#toast-template").content.cloneNode(true).firstElementChild;
     toast.dataset.level = level;
+    toast.toggleAttribute("data-own", isOwn);
     $("[data-message]", toast).textContent = message;
     // Said again, not said twice: without a network each word typed would add a line of its own.
-    $$(".toast-line", toasts).filter((other) => $("[data-message]", other).textContent === message).forEach((other) => other.remove());
+    const old = [message, isOwn && words.offline];
+    $$(".toast-line", toasts).filter((other) => old.includes($("[data-message]", other).textContent)).forEach((other) => other.remove());
     toasts.append(toast);
     retire(toast);
   }
@@ -59,8 +61,10 @@
     const { error } = event.detail;
     // A request that was sent may have been done: a form that knows better says so itself.
     const own = event.target.closest?.("[data-no-answer]")?.dataset.noAnswer;
-    if (error instanceof TypeError || error === "timeout") show({ level: "danger", message: own || words.offline });
-    else console.error(error);
+    if (error instanceof TypeError || error === "timeout") {
+      // While that stands there, a look-up without an answer adds nothing to it.
+      if (own || !$("[data-own]", toasts)) show({ level: "danger", message: own || words.offline, isOwn: Boolean(own) });
+    } else console.error(error);
   });
 
   // --- at work: what was sent is sent once, and where the answer takes its time the pressed button says so

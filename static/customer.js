@@ -1,3 +1,7 @@
+// What is known of the number that stood here before is no stop on the way to the next field.
+document.addEventListener("input", (event) => {
+  if (event.target.matches("input[name$=cpf_cnpj]")) document.querySelector("#tax-id-check a")?.remove();
+});
 // A CPF or CNPJ gets its punctuation when the field is left; it counts the same with and without.
 document.addEventListener("focusout", (event) => {
   if (!event.target.matches("input[name$=cpf_cnpj]")) return;
