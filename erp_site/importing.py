@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import FileResponse, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
-from django.utils.text import slugify
+from django.utils.text import get_text_list, slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -211,7 +211,7 @@ def _show(
         "will_change": job.created + job.updated,
         "problems": problems.order_by("number")[:PROBLEMS_SHOWN] if finished else [],
         "more_problems": max(0, job.failed - PROBLEMS_SHOWN),
-        "lacking": ", ".join(str(field.label) for field in kind.lacking(job.columns)),
+        "lacking": get_text_list([str(it.label) for it in kind.lacking(job.columns)], _("and")),
     }
     if job.state == State.MAPPING:
         context["form"] = form or ColumnsForm(

@@ -27,6 +27,10 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 class MomentField(forms.Field):
     """A date or a time, as text. A bare date is a day of the site's time zone; a time is in UTC unless it says."""
 
+    default_error_messages: ClassVar[dict[str, Any]] = {
+        "invalid_moment": _("Use a date (2026-11-23) or a time (2026-11-23T14:20:00Z).")
+    }
+
     def __init__(self, *args: Any, end_of_day: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.end_of_day = end_of_day
@@ -54,9 +58,7 @@ class MomentField(forms.Field):
                 return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             pass
-        raise ValidationError(
-            _("Use a date (2026-11-23) or a time (2026-11-23T14:20:00Z)."), code="invalid_moment"
-        )
+        raise ValidationError(self.error_messages["invalid_moment"], code="invalid_moment")
 
 
 class ListFilter(django_filters.FilterSet):
@@ -70,6 +72,9 @@ class ListFilter(django_filters.FilterSet):
 
         To a program such a span is an empty list; a person would take that for "there are none".
         """
+        for field in self.form.fields.values():
+            if isinstance(field, MomentField):  # people choose days only
+                field.error_messages["invalid_moment"] = _("Enter a valid date.")
         if not self.form.is_valid():
             return False
         wanted = dict(self.form.cleaned_data)
@@ -81,7 +86,10 @@ class ListFilter(django_filters.FilterSet):
             if end < start or (end == start and isinstance(end, datetime)):
                 label = self.form.fields[first].label
                 self.form.add_error(
-                    last, _("The end comes before the beginning, “%(label)s”.") % {"label": label}
+                    last,
+                    _("The end cannot be before the beginning.")
+                    if isinstance(end, date)
+                    else _("Cannot be less than “%(label)s”.") % {"label": label},
                 )
         return not self.form.errors
 

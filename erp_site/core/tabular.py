@@ -428,10 +428,13 @@ def as_amount(cell: Cell, mark: DecimalMark) -> Decimal:
 
 def as_whole(cell: Cell, mark: DecimalMark) -> int:
     """A whole number; "12,0" is one."""
-    amount = as_amount(cell, mark)
-    if amount != amount.to_integral_value():
-        raise Unreadable(_("Not a whole number."))
-    return int(amount)
+    try:
+        amount = as_amount(cell, mark)
+        if amount == amount.to_integral_value():
+            return int(amount)
+    except Unreadable:
+        pass  # no example with cents
+    raise Unreadable(_("Not a whole number."))
 
 
 _YES: Final = frozenset({"sim", "s", "yes", "y", "true", "verdadeiro", "1", "ativo", "active", "x"})

@@ -487,6 +487,9 @@ class TestWorker:
         work()
         job.refresh_from_db()
         assert (job.state, job.position, Product.objects.count()) == (State.STOPPED, 1, 1)
+        for path in (f"/import/{job.pk}", "/import/"):
+            page = desk.get(path).content.decode()
+            assert ("Discarded" in page, "Stopped" in page) == (False, True)
 
     def test_a_row_takes_the_same_statements_in_any_file(self, desk: Client) -> None:
         taken = []
@@ -540,6 +543,9 @@ class TestPages:
         desk.post(f"/import/{job.pk}/stop")
         job.refresh_from_db()
         assert (job.state, counts(job), job.rows.count()) == (State.STOPPED, (0, 0, 0, 0), 0)
+        for path in (f"/import/{job.pk}", "/import/"):
+            page = desk.get(path).content.decode()
+            assert ("Discarded" in page, "Stopped" in page) == (True, False)
         page = desk.get(f"/import/{job.pk}").content.decode()
         assert ("Nothing was written." in page, "figures" in page) == (True, False)
 
@@ -607,6 +613,14 @@ class TestPages:
         work()
         job.refresh_from_db()
         assert (job.state, job.rows.count()) == (State.MAPPING, 0)
+
+    def test_several_that_new_ones_need_are_joined_in_words(
+        self, desk: Client, make_product: Callable[..., Product]
+    ) -> None:
+        make_product("KNOWN")
+        job = checked(desk, "products", b"SKU;Low stock threshold\nKNOWN;3\nA;7\n")
+        page = desk.get(f"/import/{job.pk}").content.decode()
+        assert "No column was chosen for Name and Price: rows that are new" in page
 
     def test_a_file_that_changes_what_is_there_may_leave_out_what_new_ones_need(
         self, desk: Client, make_product: Callable[..., Product], make_customer: Callable[..., Customer]

@@ -300,8 +300,9 @@ def test_an_amount_that_could_mean_something_else_is_refused(text: str, mark: De
 
 def test_whole_numbers_may_have_empty_decimals() -> None:
     assert as_whole("1.200,0", COMMA) == 1200
-    with pytest.raises(Unreadable):
-        as_whole("1,5", COMMA)
+    for text in ("1,5", "x"):
+        with pytest.raises(Unreadable, match=r"^Not a whole number\.$"):
+            as_whole(text, COMMA)
 
 
 @pytest.mark.parametrize(
