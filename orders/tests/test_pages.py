@@ -910,6 +910,34 @@ def test_selected_orders_are_printed_at_an_address_of_their_own(
     assert desk.get("/orders/print/pick").status_code == 404
 
 
+def test_from_printed_orders_back_leads_to_the_list_as_it_was(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    orders = [place((product, 1)) for _ in range(2)]
+    body = {
+        "ids": [order.pk for order in orders],
+        "action": "pick",
+        "back": "status=pending&page=2",
+    }
+    printed = text(desk.get(desk.post("/orders/bulk", body)["Location"]))
+    [other] = re.findall(r'href="([^"]*)"[^>]*>Packing slip<', printed)
+    for page in (printed, text(desk.get(html.unescape(other)))):
+        assert 'href="/orders/?status=pending&amp;page=2" data-key="Escape"' in page
+
+
+def test_a_page_to_print_is_named_by_its_orders(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    one, two = (place((product, 1)) for _ in range(2))
+    for path, title in (
+        (f"/orders/{one.pk}/print/pick", f"{one.number} · Pick list"),
+        (f"/orders/{one.pk}/print/slip?prices=true", f"{one.number} · Packing slip with prices"),
+        (f"/orders/print/slip?ids={one.pk}&ids={two.pk}", "Packing slip · 2 orders"),
+        (f"/orders/print/slip?ids={two.pk}", f"{two.number} · Packing slip"),
+    ):
+        assert f"<title>{title}</title>" in text(desk.get(path))
+
+
 def test_the_tabs_follow_the_filters(desk: Client) -> None:
     fragment = text(desk.get("/orders/?status=pending&search=", headers=HTMX))
     assert 'id="tabs" hx-swap-oob="true"' in fragment
@@ -1057,7 +1085,10 @@ def test_paper_of_a_cancelled_order_says_so(
     order = place((product, 1))
     assert "Cancelled" not in sheet(desk, f"/orders/{order.pk}/print/pick")
     change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED, note="No")
-    assert f"{order.number} Cancelled" in sheet(desk, f"/orders/{order.pk}/print/pick")
+    cancelled = sheet(desk, f"/orders/{order.pk}/print/pick")
+    assert f"{order.number} Cancelled" in cancelled
+    # On each page of it.
+    assert f"{order.number} · {order.customer.name} · Cancelled" in cancelled
 
 
 @pytest.mark.parametrize(

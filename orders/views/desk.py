@@ -263,7 +263,9 @@ def order_print(request: SignedIn, document: str, order_id: int | None = None) -
     context = {
         "document": document,
         "title": _("Pick list") if document == "pick" else _("Packing slip"),
+        "label": next(copy["label"] for copy in copies if copy["is_here"]),
         "copies": copies,
+        "back": request.GET.get("back", ""),
         "with_prices": copies[-1]["is_here"],
         "sheets": [
             {"order": order, "pieces": sum(item.quantity for item in order.items.all())}
@@ -277,7 +279,11 @@ def order_print(request: SignedIn, document: str, order_id: int | None = None) -
 def _copies(request: SignedIn, document: str, order_id: int | None) -> list[dict[str, Any]]:
     """The same orders for the warehouse, for those who get the goods, and for those who see prices."""
     here = document, document == "slip" and request.GET.get("prices") == "true"
-    ids = {} if order_id else {"ids": ids_of(request.GET)}
+    chosen: dict[str, Any] = {}
+    if order_id is None:
+        chosen["ids"] = ids_of(request.GET)
+        if back := request.GET.get("back"):
+            chosen["back"] = back
     found = []
     for name, prices, label in (
         ("pick", False, _("Pick list")),
@@ -286,7 +292,7 @@ def _copies(request: SignedIn, document: str, order_id: int | None) -> list[dict
     ):
         args = [order_id, name] if order_id else [name]
         url = reverse("orders:print" if order_id else "orders:print_many", args=args)
-        query = urlencode(ids | ({"prices": "true"} if prices else {}), doseq=True)
+        query = urlencode(chosen | ({"prices": "true"} if prices else {}), doseq=True)
         url = f"{url}?{query}" if query else url
         found.append({"label": label, "url": url, "is_here": (name, prices) == here})
     return found
@@ -309,9 +315,8 @@ def order_bulk(request: SignedIn) -> HttpResponse:
         return redirect(f"{reverse('orders:list')}?{back}")
     action, ids = form.cleaned_data["action"], form.cleaned_data["ids"]
     if action == "pick":
-        return redirect(
-            f"{reverse('orders:print_many', args=['pick'])}?{urlencode({'ids': ids}, True)}"
-        )
+        query = urlencode({"ids": ids} | ({"back": back} if back else {}), doseq=True)
+        return redirect(f"{reverse('orders:print_many', args=['pick'])}?{query}")
     to = OrderStatus(action)
     results = [_one_of_many(request, order_id, to, form.cleaned_data["note"]) for order_id in ids]
     done = sum(1 for result in results if result["done"])
