@@ -359,7 +359,7 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
         missing = {item["product_id"]: item["available"] for item in error.facts["items"]}
         for line in lines:
             line.available = missing.get(line.product_id, line.available)
-        return _show(request, form, lines, [error.message])
+        return _show(request, form, lines, [error.message], is_short=True)
     except services.PriceChanged as error:
         fill(lines)
         changed = {item["product_id"] for item in error.facts["items"]}
@@ -399,6 +399,7 @@ def _show(
     product_choices: Sequence[Product] = (),
     customer_form: CustomerForm | None = None,
     repriced: Sequence[EntryLine] = (),
+    is_short: bool = False,
     status: int | None = None,
 ) -> HttpResponse:
     customer = _customer(form["customer"].value())
@@ -408,6 +409,7 @@ def _show(
         "customer": customer,
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
         "problems": problems,
+        "is_short": is_short,
         "repriced": repriced[:MOST_PROBLEMS],
         "pasted": request.POST.get("pasted", "") if pasted is None else pasted,
         "code": request.POST.get("code", "") if code is None else code,
