@@ -96,6 +96,21 @@ def test_a_span_the_wrong_way_round_is_said(desk: Client, path: str, expected: s
 
 
 @pytest.mark.parametrize(
+    ("path", "query"),
+    [("/orders/", "status=pending"), ("/customers/", "is_active=true"), ("/products/", "price_min=1"),
+     ("/activity", "aggregate=order")],
+)  # fmt: skip
+def test_filters_that_find_something_are_cleared_in_one_click(
+    desk: Client, product: Product, place: Callable[..., Order], path: str, query: str
+) -> None:
+    place((product, 1))
+    link = f'<a class="clear" href="{path}">Limpar os filtros</a>'
+    found = [desk.get(address) for address in (path, f"{path}?{query}")]
+    assert all(page.context["listing"].rows for page in found)
+    assert [link in page.content.decode() for page in found] == [False, True]
+
+
+@pytest.mark.parametrize(
     ("written", "found"),
     [("1.234,56", True), ("1234,56", True), ("1234.56", True), ("R$ 1.234,56", True), ("1.234,57", False)],
 )  # fmt: skip
