@@ -2,9 +2,10 @@
 
 import io
 import random
+import re
 import zipfile
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -113,6 +114,24 @@ def test_xlsx_holds_text_never_a_formula_a_link_or_a_number(text: str) -> None:
         ["007"],
         ["https://example.com"],
     ]
+
+
+def test_xlsx_columns_are_as_wide_as_what_is_in_them() -> None:
+    header = ["Id", "Preço (R$)", "Nome", "Texto", "Dia", "Hora"]
+    moment = datetime(2026, 11, 23, 14, 20, tzinfo=UTC)
+    row: list[tabular.Cell] = [
+        1,
+        Decimal("1234567.80"),
+        "Café em grãos",
+        "x" * 200,
+        moment.date(),
+        moment,
+    ]
+    with xlsx_file(header, [row, [None] * 6], title="t") as file, zipfile.ZipFile(file) as archive:
+        sheet = archive.read("xl/worksheets/sheet1.xml").decode()
+    widths = [round(float(width)) for width in re.findall(r'<col [^>]*width="([^"]*)"', sheet)]
+    # A spreadsheet adds the margins of a cell.
+    assert widths == [9, 14, 15, 61, 12, 18]
 
 
 @pytest.mark.parametrize(
