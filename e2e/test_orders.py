@@ -607,6 +607,33 @@ def test_cancelling_ticked_orders_without_a_reason_asks_for_it_and_keeps_them_ti
     expect(page.get_by_role("row", name=orders[0]["number"])).to_contain_text("Cancelled")
 
 
+def test_the_bar_of_ticked_orders_covers_nothing_under_a_short_list_and_keeps_its_papers_together(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:
+    customer, product = make_customer("Short Lists Ltd"), make_product("SHORT-LIST")
+    orders = [place(customer, (product, 1)) for _ in range(8)]
+    page = desk("manager")
+    with served.api() as api:
+        for order, steps in zip(orders, range(4), strict=False):
+            for status in ("confirmed", "picked", "shipped")[:steps]:
+                path = f"/orders/{order['id']}/status"
+                api.patch(path, json={"status": status}).raise_for_status()
+    for height in range(620, 860, 40):
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.goto(f"/orders/?customer_id={customer['id']}")
+        for order in orders[:4]:
+            page.get_by_label(f"Select {order['number']}").check()
+        bar = page.locator("[data-bulk]").bounding_box()
+        export = page.locator(".export > summary").bounding_box()
+        assert bar is not None
+        assert export is not None
+        assert bar["y"] + bar["height"] <= min(export["y"], height)
+        middles = page.locator(".bulk-papers > button").evaluate_all(
+            "all => all.map((each) => each.getBoundingClientRect()).map(({ top, bottom }) => top + bottom)"
+        )
+        assert (len(middles), max(middles) - min(middles) < 2) == (4, True)
+
+
 def test_a_question_opens_at_its_button_with_room_around_it_on_every_screen(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:
