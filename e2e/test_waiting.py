@@ -72,7 +72,7 @@ def test_a_step_on_a_slow_line_shows_that_it_is_being_taken(
 def test_a_fast_answer_shows_no_sign(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:
-    order = place(make_customer("Fast Step"), (make_product("FAST-1"), 1))
+    order = place(make_customer("Fast Step"), (make_product("SWIFT-1"), 1))
     page = desk("manager")
     page.goto(f"/orders/{order['id']}")
     # Fast whatever else this machine does, and it changes nothing: the button stays.
