@@ -62,16 +62,28 @@ def _tax_id(value: str, reader: User) -> str:
     )
 
 
+#: What stands first in a row of an order, and in one of a line of it.
+_OF_ORDER: Final = (
+    _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
+)  # fmt: skip
+
+
+def _of_order(order: Order, reader: User) -> tuple[Cell, ...]:
+    return (
+        order.number,
+        order.created_at,
+        order.customer.name,
+        _tax_id(order.customer.cpf_cnpj, reader),
+        order.customer_reference,
+        str(order.get_status_display()),
+        order.due_date,
+    )
+
+
 def _orders(orders: Sequence[Order], reader: User) -> Rows:
     for order in orders:
         yield (
-            order.number,
-            order.created_at,
-            order.customer.name,
-            _tax_id(order.customer.cpf_cnpj, reader),
-            order.customer_reference,
-            str(order.get_status_display()),
-            order.due_date,
+            *_of_order(order, reader),
             order.is_late,
             order.created_by.name if order.created_by else "",
             order.items_count,
@@ -81,15 +93,10 @@ def _orders(orders: Sequence[Order], reader: User) -> Rows:
 
 def _lines(orders: Sequence[Order], reader: User) -> Rows:
     for order in orders:
+        of_order = _of_order(order, reader)
         for line in order.items.all():
             yield (
-                order.number,
-                order.created_at,
-                order.customer.name,
-                _tax_id(order.customer.cpf_cnpj, reader),
-                order.customer_reference,
-                str(order.get_status_display()),
-                order.due_date,
+                *of_order,
                 order.created_by.name if order.created_by else "",
                 line.sku,
                 line.name,
@@ -143,7 +150,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         sorts=order_queries.SORTS,
         default="-created_at",
         header=(
-            _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
+            *_OF_ORDER,
             _("Late"), _("By"), _("Items"), _("Total"),
         ),
         rows=_orders,
@@ -156,7 +163,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         sorts=order_queries.SORTS,
         default="-created_at",
         header=(
-            _("Order"), _("Date"), _("Customer"), _("CPF/CNPJ"), _("Customer reference"), _("Status"), _("Due date"),
+            *_OF_ORDER,
             _("By"), _("SKU"), _("Product"), _("Quantity"), _("Price"), _("Subtotal"),
         ),
         rows=_lines,

@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from multiprocessing.util import Finalize
@@ -279,17 +279,21 @@ def prune() -> int:
     """Delete deliveries done more than a week ago; events and dead letters stay. Returns how many."""
     before = clock.now() - KEEP_DONE
     total = 0
-    name = ""
-    while (next_name := _consumer_after(name)) is not None:
-        name = next_name
+    for name in _consumers_with(State.DONE):
         while deleted := _prune_batch(name, before):
             total += deleted
     return total
 
 
-def _consumer_after(name: str) -> str | None:
-    done = Delivery.objects.filter(state=State.DONE, consumer__gt=name)
-    return done.order_by("consumer").values_list("consumer", flat=True).first()
+def _consumers_with(state: Delivery.State) -> Iterator[str]:
+    """The names of those that have deliveries in this state: from one to the next, past all that each has."""
+    name: str | None = ""
+    while True:
+        later = Delivery.objects.filter(state=state, consumer__gt=name)
+        name = later.order_by("consumer").values_list("consumer", flat=True).first()
+        if name is None:
+            return
+        yield name
 
 
 @retrying_atomic
@@ -310,14 +314,7 @@ def _prune_batch(consumer: str, before: datetime) -> int:
 
 def waiting() -> set[str]:
     """The consumers for whom something is open: a look into an index for each of them, however much it is."""
-    found: set[str] = set()
-    name: str | None = ""
-    while True:
-        later = Delivery.objects.filter(state=State.OPEN, consumer__gt=name)
-        name = later.order_by("consumer").values_list("consumer", flat=True).first()
-        if name is None:
-            return found
-        found.add(name)
+    return set(_consumers_with(State.OPEN))
 
 
 def lag() -> float:
