@@ -1,18 +1,54 @@
-"""A Redis of the test's own, which it may fill, hang and kill."""
+"""A Redis of the test's own, which it may fill, hang and kill; relays at work, and patience."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+from django.db import connection
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisAway
 
 from erp_site.core import redis as redis_module
+from erp_site.core.outbox import Relay
+
+PATIENCE = 60  # seconds; a busy machine needs some
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+
+
+@contextmanager
+def running(*relays: Relay) -> Iterator[None]:
+    """The relays, each in a thread of its own, until the block ends."""
+
+    def work(one: Relay) -> None:
+        try:
+            one.run()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[one]) for one in relays]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for one in relays:
+            one.stop.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 class RedisServer:

@@ -19,9 +19,9 @@ from erp_site.core.consumers import STREAM
 from erp_site.core.events import Aggregate, EventType, Fact
 from erp_site.core.models import Delivery, Event
 from erp_site.core.outbox import Relay
+from erp_site.tests.conftest import PATIENCE, wait_for
 
 DOCUMENT = (site.BASE_DIR / "docs/events.md").read_text()
-PATIENCE = 60  # seconds; a busy machine needs some
 
 
 def record(*sequences: int, aggregate_id: int = 1, actor=None) -> None:
@@ -37,13 +37,6 @@ def record(*sequences: int, aggregate_id: int = 1, actor=None) -> None:
 
 def relay(redis_server) -> Relay:
     return Relay(threading.Event(), [consumers.redis_stream(redis_server.url)])
-
-
-def wait_for(condition) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.02)
 
 
 @pytest.mark.django_db

@@ -29,12 +29,11 @@ from erp_site.core.models import Delivery, Event, Feed
 from erp_site.core.outbox import Relay
 from erp_site.testing import in_parallel
 
-from .conftest import database_url
+from .conftest import PATIENCE, database_url, running, wait_for
 
 committed = pytest.mark.django_db(transaction=True)
 #: MySQL and MariaDB run transactions side by side; SQLite has one writer at a time, which is a lock in itself.
 SIDE_BY_SIDE = connection.vendor == "mysql"
-PATIENCE = 60  # seconds; a busy machine needs some
 #: Aggregates of the one test whose transactions must not wait for each other. Where another test has just deleted an
 #: event of the same aggregate and sequence, InnoDB locks the gap behind it too, even at READ COMMITTED.
 LATE, EARLY = 8001, 8002
@@ -83,36 +82,6 @@ def claim(recorder: Recorder, size: int = outbox.BATCH) -> outbox.Claim:
     claimed = outbox.claim(recorder.consumer, size)
     assert claimed is not None
     return claimed
-
-
-@contextmanager
-def running(*relays: Relay) -> Iterator[None]:
-    """The relays, each in a thread of its own, until the block ends."""
-
-    def work(one: Relay) -> None:
-        try:
-            one.run()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[one]) for one in relays]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for one in relays:
-            one.stop.set()
-        for thread in threads:
-            thread.join(PATIENCE)
-    assert not any(thread.is_alive() for thread in threads)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
 
 
 def make_due() -> None:

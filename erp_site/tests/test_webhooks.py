@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -38,10 +37,10 @@ from erp_site.core.webhooks import sending
 from erp_site.core.webhooks.endpoints import GIVE_UP, TooManyWebhooks, WebhookPaused
 from erp_site.core.webhooks.relay import WebhookRelay
 from erp_site.testing import Api, in_parallel
+from erp_site.tests.conftest import PATIENCE, running, wait_for
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
-PATIENCE = 30  # seconds; a busy machine needs some
 
 
 class Receiver:
@@ -470,36 +469,6 @@ def test_deleting_waits_for_a_relay_that_is_publishing(
 
 
 # --- several at once
-
-
-@contextmanager
-def running(*relays: outbox.Relay) -> Iterator[None]:
-    def work(one: outbox.Relay) -> None:
-        try:
-            one.run()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=[one]) for one in relays]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for one in relays:
-            one.stop.set()
-        for thread in threads:
-            thread.join(PATIENCE)
-        for one in relays:
-            for turn in getattr(one, "_turns", {}).values():
-                turn.join(PATIENCE)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -32,6 +32,13 @@ class WebhookRelay(Relay):
         self._turns: dict[str, threading.Thread] = {}
         self._looked_at = -BREATH
 
+    def run(self, *, once: bool = False) -> None:
+        """As any relay; at the end it waits for the messages under way."""
+        try:
+            super().run(once=once)
+        finally:
+            self.farewell(FAREWELL)
+
     def round(self) -> bool:
         """Begin a turn for each webhook that is not having one. False: they ring when there is more to do."""
         time.sleep(max(0.0, self._looked_at + BREATH - time.monotonic()))
@@ -86,11 +93,9 @@ def start_thread() -> Callable[[], None]:
     stop = threading.Event()
 
     def work() -> None:
-        relay = WebhookRelay(stop)
         try:
-            relay.run()
+            WebhookRelay(stop).run()
         finally:
-            relay.farewell(FAREWELL)
             connections.close_all()  # this thread's own
 
     def end() -> None:
