@@ -33,16 +33,16 @@ STAGES: Final = {
         "erp_site.core.idempotency.key_hash",
     ],
     "before stock is touched: 6 statements in 2 round trips, BEGIN with the first": [
-        "orders.services.together"
+        "orders.services.placing.together"
     ],
     "what they answered: key, customer, prices": [
-        "orders.services._replay",
-        "orders.services._orderable_customer",
-        "orders.services._price",
+        "orders.services.placing._replay",
+        "orders.services.placing.orderable_customer",
+        "orders.services.placing.price_items",
     ],
-    "stock and ledger: 2 statements written down": ["orders.services.move_stock"],
-    "lines: 1 statement": ["orders.services._insert_items.later"],
-    "history and events: 2 statements": ["orders.services.order_placed.send"],
+    "stock and ledger: 2 statements written down": ["orders.services.placing.move_stock"],
+    "lines: 1 statement": ["orders.services.placing._insert_items.later"],
+    "history and events: 2 statements": ["orders.services.placing.order_placed.send"],
     "the transaction's begin": ["django.db.transaction.Atomic.__enter__"],
     "these 5 statements and COMMIT, flushed to the disk, in 1 round trip": [
         "django.db.transaction.Atomic.__exit__"

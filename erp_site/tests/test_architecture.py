@@ -172,10 +172,10 @@ WRITERS: Final = {
     "Event": {"erp_site/core/events.py", "erp_site/core/outbox.py"},  # the relay gives its position
     "StockMovement": {"catalog/services/stock.py"},
     "StockLevel": {"catalog/services/stock.py", "catalog/services/products.py"},
-    "Order": {"orders/services.py"},
-    "OrderItem": {"orders/services.py"},
+    "Order": {"orders/services/placing.py"},
+    "OrderItem": {"orders/services/placing.py"},
     "OrderHistory": {"orders/receivers.py"},
-    "OrderNote": {"orders/services.py"},
+    "OrderNote": {"orders/services/notes.py"},
 }
 
 

@@ -1,0 +1,36 @@
+"""What can be done to orders: price, place, move on, delete, annotate. The only writers of an order."""
+
+from .moving import IllegalTransition, change_status, delete_order
+from .notes import add_note
+from .placing import PLACE, Placement, place_order
+from .pricing import (
+    InactiveCustomer,
+    InactiveProduct,
+    NewItem,
+    PriceChanged,
+    PricedItem,
+    Quote,
+    merge,
+    price_order,
+)
+from .saved_views import delete_view, save_view
+
+__all__ = [
+    "PLACE",
+    "IllegalTransition",
+    "InactiveCustomer",
+    "InactiveProduct",
+    "NewItem",
+    "Placement",
+    "PriceChanged",
+    "PricedItem",
+    "Quote",
+    "add_note",
+    "change_status",
+    "delete_order",
+    "delete_view",
+    "merge",
+    "place_order",
+    "price_order",
+    "save_view",
+]

@@ -1,0 +1,205 @@
+"""What an order would cost now, and what is missing for it: what placing and amending orders begin with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from django.utils.translation import gettext as _
+
+from accounts.roles import Permission
+from catalog.models import StockLevel, available
+from catalog.services import Line, shortage
+from customers.models import Customer
+from erp_site.core.errors import Conflict, Denied, Invalid, NotFound
+from erp_site.core.money import CURRENCY, LARGEST, to_cents
+from erp_site.core.statements import Query, together
+from orders.models import LARGEST_QUANTITY, MOST_ITEMS
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+class InactiveCustomer(Conflict):
+    code = "inactive_customer"
+    title = "Inactive customer"
+
+
+class InactiveProduct(Conflict):
+    """`items` names the products that are not sold at present."""
+
+    code = "inactive_product"
+    title = "Inactive product"
+
+
+class PriceChanged(Conflict):
+    """`items` names the products that cost another price now than the one that was agreed upon."""
+
+    code = "price_changed"
+    title = "Price changed"
+
+
+class NewItem(NamedTuple):
+    """What the caller wants: a product and a number of pieces."""
+
+    product_id: int
+    quantity: int
+
+
+class PricedItem(NamedTuple):
+    """A wanted product with the price and the names of this moment."""
+
+    line: Line
+    quantity: int
+    unit_price: Decimal
+    subtotal: Decimal
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an order would be, and what is missing for it."""
+
+    items: list[PricedItem]
+    total: Decimal
+    shortages: list[dict[str, Any]] = field(default_factory=list)
+    currency: str = CURRENCY
+
+
+def _customer_of(pk: Any) -> Any:
+    return Customer.objects.filter(pk=pk).values_list("id", "name", "address", "is_active")
+
+
+customer_to_order: Final = Query(_customer_of)
+customer_held: Final = Query(_customer_of, shared=True)
+products_to_order: Final = Query(
+    lambda *product_ids: StockLevel.objects.filter(
+        product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
+    ).values_list(
+        "pk", "product_id", "product__sku", "product__name", "product__price", "product__is_active",
+        "on_hand", "reserved",
+    )
+)  # fmt: skip
+
+
+def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:
+    """What this order would cost now, and every shortage. Changes nothing and locks nothing.
+
+    Raises:
+        Denied, NotFound, InactiveCustomer, InactiveProduct, Invalid.
+    """
+    if not actor.has_perm(Permission.PLACE_ORDER):
+        raise Denied(_("Your role may not place orders."))
+    items = list(items)
+    wanted = merge(items)
+    require_quantities(items)
+    customers, products = together(
+        customer_to_order.of(customer_id),
+        products_to_order.of(*(item.product_id for item in wanted)),
+    )
+    orderable_customer(customer_id, customers)
+    priced, total = price_items(wanted, products)
+    shortages = [
+        shortage(item.line, requested=item.quantity, available=item.available)
+        for item in priced
+        if item.quantity > item.available
+    ]
+    return Quote(priced, total, shortages)
+
+
+def merge(items: Iterable[NewItem]) -> list[NewItem]:
+    """One item a product, with the sum, in the order of first mention.
+
+    Raises:
+        Invalid: no item, or too many.
+    """
+    sums: dict[int, int] = {}
+    for index, item in enumerate(items):
+        if index >= MOST_ITEMS:
+            raise Invalid.field(
+                "/items",
+                "too_long",
+                _("An order has at most %(most)s items.") % {"most": MOST_ITEMS},
+            )
+        sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+    if not sums:
+        raise Invalid.field("/items", "too_short", _("An order has at least one item."))
+    return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
+
+
+def require_quantities(items: Iterable[NewItem]) -> None:
+    """Raises Invalid for the item with which its product's quantity is out of range: after the key was looked up."""
+    sums: dict[int, int] = {}
+    for index, item in enumerate(items):
+        sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+        if item.quantity < 1 or sums[item.product_id] > LARGEST_QUANTITY:
+            raise Invalid.field(
+                f"/items/{index}/quantity",
+                "out_of_range",
+                _("A quantity is between 1 and 1,000,000."),
+            )
+
+
+def orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Customer:
+    for row in rows:
+        customer = Customer.from_db(None, ["id", "name", "address", "is_active"], row)
+        if not customer.is_active:
+            raise InactiveCustomer(
+                _("%(name)s is inactive.") % {"name": customer.name}, customer_id=customer_id
+            )
+        return customer
+    raise NotFound(_("There is no such customer."), customer_id=customer_id)
+
+
+def price_items(
+    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]]
+) -> tuple[list[PricedItem], Decimal]:
+    """Every wanted item with its price, name and stock level, of which nothing is locked, and their sum."""
+    found = {row[1]: row for row in products}
+    missing = [item.product_id for item in wanted if item.product_id not in found]
+    if missing:
+        named = ", ".join(map(str, missing))
+        raise NotFound(
+            _("There is no such product: %(ids)s.") % {"ids": named}, product_ids=missing
+        )
+    rows = [found[item.product_id] for item in wanted]
+    if inactive := [row for row in rows if not row[5]]:
+        raise InactiveProduct(
+            _("Not sold at present: %(skus)s.") % {"skus": ", ".join(row[2] for row in inactive)},
+            items=[{"product_id": row[1], "sku": row[2]} for row in inactive],
+        )
+    priced = [
+        PricedItem(
+            line=Line(*row[:4]),
+            quantity=item.quantity,
+            unit_price=row[4],
+            subtotal=to_cents(row[4] * item.quantity),
+            available=available(*row[6:]),
+        )
+        for item, row in zip(wanted, rows, strict=True)
+    ]
+    total = sum((item.subtotal for item in priced), Decimal(0))
+    if total > LARGEST:
+        raise Invalid.field("/items", "total_too_large", _("The total is larger than can be kept."))
+    return priced, total
+
+
+def require_prices(priced: Iterable[PricedItem], agreed: Mapping[int, Decimal]) -> None:
+    changed = [
+        item
+        for item in priced
+        if agreed.get(item.line.product_id, item.unit_price) != item.unit_price
+    ]
+    if changed:
+        named = ", ".join(item.line.sku for item in changed)
+        raise PriceChanged(
+            _("Another price than before: %(skus)s.") % {"skus": named},
+            items=[
+                {
+                    "product_id": item.line.product_id,
+                    "sku": item.line.sku,
+                    "unit_price": item.unit_price,
+                }
+                for item in changed
+            ],
+        )
