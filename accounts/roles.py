@@ -18,6 +18,8 @@ class Permission(StrEnum):
     VIEW_ORDERS = "orders.view_order"
     PLACE_ORDER = "orders.place_order"
     ADVANCE_ORDER = "orders.advance_order"
+    AMEND_ORDER = "orders.amend_order"
+    AMEND_CONFIRMED_ORDER = "orders.amend_confirmed_order"
     CANCEL_ORDER = "orders.cancel_order"
     ADD_ORDER_NOTE = "orders.add_note"
     VIEW_PRODUCTS = "catalog.view_product"
@@ -37,6 +39,8 @@ PERMISSION_LABELS: Final[Mapping[Permission, str | Promise]] = {
     Permission.VIEW_ORDERS: _("See orders"),
     Permission.PLACE_ORDER: _("Place orders"),
     Permission.ADVANCE_ORDER: _("Confirm, pick, ship and deliver orders"),
+    Permission.AMEND_ORDER: _("Change orders that are not confirmed yet"),
+    Permission.AMEND_CONFIRMED_ORDER: _("Change confirmed orders"),
     Permission.CANCEL_ORDER: _("Cancel orders"),
     Permission.ADD_ORDER_NOTE: _("Write notes on orders"),
     Permission.VIEW_PRODUCTS: _("See products and stock"),
@@ -69,10 +73,12 @@ _VIEWER = frozenset({Permission.VIEW_ORDERS, Permission.VIEW_PRODUCTS, Permissio
 _OPERATOR = _VIEWER | {
     Permission.PLACE_ORDER,
     Permission.ADVANCE_ORDER,
+    Permission.AMEND_ORDER,
     Permission.ADD_ORDER_NOTE,
     Permission.VIEW_TAX_IDS,
 }
 _MANAGER = _OPERATOR | {
+    Permission.AMEND_CONFIRMED_ORDER,
     Permission.CANCEL_ORDER,
     Permission.CHANGE_PRODUCTS,
     Permission.ADJUST_STOCK,

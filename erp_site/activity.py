@@ -32,7 +32,7 @@ from erp_site.core.listing import listing
 from erp_site.core.models import Event, Webhook
 from erp_site.core.pagination import Split
 from erp_site.templatetags.formats import money, signed, whole
-from orders.models import order_number
+from orders.models import Order, order_number
 from orders.states import OrderStatus
 
 #: How many open notices the bell shows, and how many of the latest are looked at.
@@ -65,6 +65,17 @@ def _placed(payload: dict[str, Any]) -> str:
     count = len(payload["items"])
     lines = ngettext("%(count)s item", "%(count)s items", count) % {"count": whole(count)}
     return f"{lines} · {money(Decimal(payload['total']))}"
+
+
+def _amended(payload: dict[str, Any]) -> str:
+    lines = [
+        f"{line['sku']} {whole(line['from'])} → {whole(line['to'])}"
+        for line in payload["item_changes"][:3]
+    ]
+    rest = len(payload["item_changes"]) - len(lines)
+    named = ", ".join(lines) + (f" +{whole(rest)}" if rest else "")
+    others = {"fields": [name for name in payload["fields"] if name not in {"items", "total"}]}
+    return " · ".join(filter(None, [named, _fields_of(Order)(others), payload["reason"]]))
 
 
 def _lines(payload: dict[str, Any]) -> str:
@@ -109,6 +120,9 @@ def _role(payload: dict[str, Any]) -> str:
 #: Every type of event; a test fails on one that is missing here.
 KINDS: Final[Mapping[EventType, Kind]] = {
     EventType.ORDER_PLACED: Kind(gettext_lazy("Order placed"), icon="plus", detail=_placed),
+    EventType.ORDER_AMENDED: Kind(
+        gettext_lazy("Order changed"), icon="adjustments", detail=_amended
+    ),
     EventType.ORDER_STATUS_CHANGED: Kind(
         gettext_lazy("Status changed"), icon="check", detail=_step
     ),

@@ -144,6 +144,14 @@ EXPLANATIONS: Final = (
         _("`allowed` lists where it can go from here."),
     ),
     Explanation(
+        "not_amendable",
+        409,
+        _("The order is picked, or over: its lines and its delivery stay as they are."),
+        _(
+            "`amendable` lists the statuses in which an order may be changed. Place another order for what is missing."
+        ),
+    ),
+    Explanation(
         "inactive_customer",
         409,
         _("The customer is deactivated and gets no new orders."),

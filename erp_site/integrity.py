@@ -298,9 +298,11 @@ def _inspect_moved(report: Report, sku: str, tally: LevelTally, by_status: Count
     released, shipped = (
         sum(by_status[status] for status in statuses) for statuses in (RELEASED, SHIPPED)
     )
+    # What an order was amended by is in the ledger and no longer on its lines: it was taken, and given back.
+    amended = max(0, tally.by_kind.get(Kind.RESERVED, (0, 0))[1] - by_status.total())
     expected = {
-        Kind.RESERVED: (0, by_status.total()),
-        Kind.RELEASED: (0, -released),
+        Kind.RESERVED: (0, by_status.total() + amended),
+        Kind.RELEASED: (0, -released - amended),
         Kind.SHIPPED: (-shipped, -shipped),
     }
     for kind, changes in expected.items():

@@ -2,7 +2,7 @@
 
 import functools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,13 +19,13 @@ from django.utils.formats import date_format
 
 from erp_site.core import clock
 from orders.models import Order
-from orders.signals import order_deleted, order_status_changed
+from orders.signals import order_amended, order_deleted, order_status_changed
 from orders.states import OrderStatus
 
 #: An order counts as sold until it is cancelled.
 SOLD: Final = [status.value for status in OrderStatus if status is not OrderStatus.CANCELLED]
-#: A day that is over changes only when an order of it is cancelled or deleted, and then it is forgotten at once.
-#: Other processes hear of that through Redis alone; without Redis they may show the old figure for so long.
+#: A day that is over changes only when an order of it is amended, cancelled or deleted, and then it is forgotten at
+#: once. Other processes hear of that through Redis alone; without Redis they may show the old figure for so long.
 KEPT_FOR: Final = 600  # seconds
 #: A day that was forgotten has another generation: longer than what was kept under the one before, and its counting.
 GENERATION_KEPT_FOR: Final = 2 * KEPT_FOR  # seconds
@@ -120,7 +120,20 @@ def _generation(day: date) -> str:
 def forget_day(sender: type[Order], *, order: Order, **_: Any) -> None:
     """An order that no longer counts leaves the figures of its day."""
     if order.status not in SOLD or order.deleted_at:
-        name = _generation(timezone.localdate(order.created_at))
-        transaction.on_commit(
-            lambda: cache.set(name, uuid.uuid4().hex, GENERATION_KEPT_FOR), robust=True
-        )
+        _forget_day_of(order)
+
+
+@receiver(order_amended, dispatch_uid="erp_site.forget_sales_of_amended")
+def forget_day_of_amended(
+    sender: type[Order], *, order: Order, fields: Mapping[str, Any], **_: Any
+) -> None:
+    """An order that comes to another total changes the figures of its day."""
+    if "total" in fields:
+        _forget_day_of(order)
+
+
+def _forget_day_of(order: Order) -> None:
+    name = _generation(timezone.localdate(order.created_at))
+    transaction.on_commit(
+        lambda: cache.set(name, uuid.uuid4().hex, GENERATION_KEPT_FOR), robust=True
+    )

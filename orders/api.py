@@ -20,12 +20,14 @@ from . import queries, services
 from .filters import OrderFilter
 from .models import HasPermissions, Order
 from .schemas import (
+    AmendmentOut,
     HistoryOut,
     NoteIn,
     NoteOut,
     OrderIn,
     OrderListParams,
     OrderOut,
+    OrderPatch,
     OrderRow,
     PlaceParams,
     QuoteOut,
@@ -84,9 +86,9 @@ def whole(
     lines: Iterable[queries.OrderLine] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """The answer that OrderOut describes. Lines never change, so they may be read after the order was let go."""
+    """The answer that OrderOut describes."""
     if lines is None:
-        lines = queries.lines_of(order.pk)
+        order, lines = queries.with_lines(order)
     items = [
         {
             **line._asdict(),
@@ -211,6 +213,26 @@ def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
 
 
 @router.patch(
+    "/orders/{order_id}",
+    response=OrderOut,
+    operation_id="amend_order",
+    summary="Change an order",
+    openapi_extra=problems(404, conflict="not_amendable"),
+)
+@needs(Permission.AMEND_ORDER)
+def amend_order(request: SignedIn, order_id: QueryId, body: OrderPatch) -> HttpResponse:
+    """Only the fields sent change, while the order is pending (or confirmed: 403 for roles that may not). Lines that
+    stay keep their price; more than was promised is reserved, less is given back, all or nothing. What is the same
+    already is no change, so it may be sent again. With `version`, an order changed meanwhile is refused with 409
+    `stale_version`; from picked on with 409 `not_amendable`."""
+    given = body.model_dump(exclude_unset=True)
+    if "items" in given:
+        given["items"] = [services.NewItem(item.product_id, item.quantity) for item in body.items]
+    order = services.amend_order(actor=request.user, order_id=order_id, **given)
+    return whole(order, request.user)
+
+
+@router.patch(
     "/orders/{order_id}/status",
     response=OrderOut,
     operation_id="change_order_status",
@@ -264,6 +286,25 @@ def list_order_history(
     """Every step, oldest first: who, when, why, in which request."""
     queries.require_order(order_id)
     return paginate(request, response, queries.history_of(order_id), params=params, sort="seq")
+
+
+@router.get(
+    "/orders/{order_id}/amendments",
+    response=Page[AmendmentOut],
+    operation_id="list_order_amendments",
+    summary="Amendments of an order",
+    by_alias=True,
+    openapi_extra=problems(404),
+)
+@needs(Permission.VIEW_ORDERS)
+def list_order_amendments(
+    request: SignedIn, response: HttpResponse, order_id: QueryId, params: Query[StepListParams]
+) -> dict[str, Any]:
+    """What was changed of the order since it was placed, oldest first: what, by whom, why, in which request."""
+    queries.require_order(order_id)
+    return paginate(
+        request, response, queries.amendments_of(order_id), params=params, sort="version"
+    )
 
 
 @router.get(

@@ -134,8 +134,11 @@ def item_id(order_id: int, index: int) -> int:
     return order_id * ITEM_IDS_EACH + index
 
 
-class OrderItem(AppendOnly):
-    """One line: what was promised, with the names and the price of that moment."""
+class OrderItem(models.Model):
+    """One line: what is promised, with the names and the price of the moment it was agreed upon.
+
+    Until the order is picked its quantity may be amended, and the line taken away: see OrderAmendment.
+    """
 
     id = models.BigIntegerField(primary_key=True, editable=False)
     """See `item_id`."""
@@ -191,6 +194,37 @@ class OrderHistory(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.order_id}#{self.seq} {self.from_status} -> {self.to_status}"
+
+
+class OrderAmendment(AppendOnly):
+    """What somebody changed of an order, beside its status; `version` is the order's from then on."""
+
+    order = models.ForeignKey(
+        Order, on_delete=models.PROTECT, related_name="amendments", db_index=False
+    )
+    version = models.PositiveIntegerField()
+    changes = models.JSONField()
+    """{field: [what it was, what it is now]}, as text or null."""
+    items = models.JSONField()
+    """[{product_id, sku, name, from, to}]: the lines with another quantity; 0 is no line, before or after."""
+    reason = models.CharField(max_length=2000, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "version"], name="order_amendment_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id} v{self.version}"
 
 
 class OrderNote(AppendOnly):

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Max, Min, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, F, Max, Min, Prefetch, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -22,7 +22,7 @@ from erp_site.core.paths import record_id
 from erp_site.core.search import as_code, begins_with, sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
 
-from .models import Order, OrderHistory, OrderItem, OrderNote, SavedView
+from .models import Order, OrderAmendment, OrderHistory, OrderItem, OrderNote, SavedView
 from .states import HOLDS_STOCK, OPEN, OrderStatus
 
 #: How many orders the page of a product or of a customer names.
@@ -40,7 +40,9 @@ _NUMBER: Final = re.compile(
 _SHORTEST_REFERENCE: Final = 3
 #: The sorts of the list and of its files.
 SORTS: Final = {"created_at": "created_at", "updated_at": "updated_at"}
-_LINES: Final = Prefetch("items", OrderItem.objects.order_by("pk"))
+_LINES: Final = Prefetch(
+    "items", OrderItem.objects.annotate(of_version=F("order__version")).order_by("pk")
+)
 
 
 def order_rows() -> QuerySet[Order]:
@@ -55,12 +57,20 @@ def orders_with_lines() -> QuerySet[Order]:
 
 def whole_orders(order_ids: Iterable[int]) -> list[Order]:
     """Orders with their lines, customers and authors, deleted ones too, in the order of their ids."""
-    return list(
+    asked = (
         Order.all_objects.filter(pk__in=order_ids)
         .select_related("customer", "created_by")
         .prefetch_related(_LINES)
         .order_by("pk")
     )
+    orders = list(asked)
+    while any(
+        item.of_version != order.version  # type: ignore[attr-defined]  # see _LINES
+        for order in orders
+        for item in order.items.all()
+    ):
+        orders = list(asked.all())  # amended between the two statements
+    return orders
 
 
 def get_order(order_id: int) -> Order:
@@ -129,17 +139,14 @@ _order: Final = Query(lambda pk: Order.all_objects.filter(pk=pk).values_list(*_W
 _order_of_key: Final = Query(
     lambda key_hash: Order.all_objects.filter(key_hash=key_hash).values_list(*_WITH_NAMES)
 )
+_LINE: Final = (*OrderLine._fields, "order__version")
 _lines_of_key: Final = Query(
     lambda key_hash: (
-        OrderItem.objects.filter(order__key_hash=key_hash)
-        .order_by("pk")
-        .values_list(*OrderLine._fields)
+        OrderItem.objects.filter(order__key_hash=key_hash).order_by("pk").values_list(*_LINE)
     )
 )
 _lines: Final = Query(
-    lambda order_id: (
-        OrderItem.objects.filter(order_id=order_id).order_by("pk").values_list(*OrderLine._fields)
-    )
+    lambda order_id: OrderItem.objects.filter(order_id=order_id).order_by("pk").values_list(*_LINE)
 )
 
 
@@ -160,17 +167,41 @@ def read_whole_order(order_id: int) -> tuple[Order, list[OrderLine]]:
     Raises:
         NotFound: there never was such an order.
     """
-    rows, lines = together(_order.of(order_id), _lines.of(order_id))
-    if order := first_order(rows):
-        return order, _as_lines(lines)
+    if whole := _whole(_order.of(order_id), _lines.of(order_id)):
+        return whole
     raise missing(order_id)
 
 
 def whole_order_of_key(key_hash: str) -> tuple[Order, list[OrderLine]] | None:
     """The order that this key has placed, as `read_whole_order` reads it."""
-    rows, lines = together(_order_of_key.of(key_hash), _lines_of_key.of(key_hash))
-    order = first_order(rows)
-    return (order, _as_lines(lines)) if order else None
+    return _whole(_order_of_key.of(key_hash), _lines_of_key.of(key_hash))
+
+
+def with_lines(order: Order) -> tuple[Order, list[OrderLine]]:
+    """This order and its lines; both as they are now, if it was changed since it was read."""
+    lines = _lines_if_of(order, _lines(order.pk))
+    return read_whole_order(order.pk) if lines is None else (order, lines)
+
+
+def _whole(*asked: Statement[Any]) -> tuple[Order, list[OrderLine]] | None:
+    """The order and the lines that two statements answer; asked again if it was changed between them."""
+    while True:
+        rows, lines = together(*asked)
+        order = first_order(rows)
+        if order is None:
+            return None
+        if (found := _lines_if_of(order, lines)) is not None:
+            return order, found
+
+
+def _lines_if_of(order: Order, rows: Iterable[Sequence[Any]]) -> list[OrderLine] | None:
+    """The lines, each of which says the order's version of its moment; None if that is not this one."""
+    lines = []
+    for *line, version in rows:
+        if version != order.version:
+            return None
+        lines.append(OrderLine(*line))
+    return lines
 
 
 def asking_for_key(key_hash: str) -> Statement[list[Any]]:
@@ -194,18 +225,14 @@ def _from_row(row: Sequence[Any]) -> Order:
     return order
 
 
-def lines_of(order_id: int) -> list[OrderLine]:
-    """The lines of one order, in the order they were named."""
-    return _as_lines(_lines(order_id))
-
-
-def _as_lines(rows: Iterable[Sequence[Any]]) -> list[OrderLine]:
-    return [OrderLine(*row) for row in rows]
-
-
 def history_of(order_id: int) -> QuerySet[OrderHistory]:
     """The steps of one order."""
     return OrderHistory.objects.filter(order_id=order_id).prefetch_related("actor")
+
+
+def amendments_of(order_id: int) -> QuerySet[OrderAmendment]:
+    """What people changed of one order."""
+    return OrderAmendment.objects.filter(order_id=order_id).prefetch_related("actor")
 
 
 def notes_of(order_id: int) -> QuerySet[OrderNote]:
@@ -290,7 +317,7 @@ def saved_views(user_id: int) -> list[SavedView]:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened to an order: a step of its life, a note, or what the event log says beyond these."""
+    """One thing that happened to an order: a step, an amendment, a note, or what the event log says beyond."""
 
     at: datetime
     kind: str
@@ -298,6 +325,7 @@ class TimelineEntry:
     text: str
     request_id: str
     step: OrderHistory | None = None
+    amendment: OrderAmendment | None = None
     event: Event | None = None
 
 
@@ -314,11 +342,12 @@ class OrderPage:
     older: int | None
 
 
-#: Events that a step of the history tells already.
-TOLD_BY_STEPS: Final = (
+#: Events that a step of the history or an amendment tells already.
+TOLD_ALREADY: Final = (
     EventType.ORDER_PLACED,
     EventType.ORDER_STATUS_CHANGED,
     EventType.ORDER_CANCELLED,
+    EventType.ORDER_AMENDED,
 )
 _ACTOR: Final = ("actor__name", "actor__email")
 _with_customer: Final = Query(
@@ -343,9 +372,16 @@ _notes: Final = Query(
 _events: Final = Query(
     lambda order_id: (
         Event.objects.filter(aggregate=Aggregate.ORDER, aggregate_id=order_id)
-        .exclude(type__in=TOLD_BY_STEPS)
+        .exclude(type__in=TOLD_ALREADY)
         .order_by("sequence")
         .values_list(*columns_of(Event), *_ACTOR)
+    )
+)
+_amendments: Final = Query(
+    lambda order_id: (
+        OrderAmendment.objects.filter(order_id=order_id)
+        .order_by("version")
+        .values_list(*columns_of(OrderAmendment), *_ACTOR)
     )
 )
 _newer: Final = Query(
@@ -362,14 +398,18 @@ def read_page(order_id: int, *, with_events: bool = False) -> OrderPage:
     Raises:
         NotFound: there never was such an order.
     """
-    asked = [each.of(order_id) for each in (_with_customer, _lines, _newer, _older, _steps, _notes)]
+    told = (_with_customer, _lines, _newer, _older, _steps, _notes, _amendments)
+    asked = [each.of(order_id) for each in told]
     if with_events:
         asked.append(_events.of(order_id))
-    orders, lines, newer, older, steps, notes, *events = together(*asked)
-    if not orders:
-        raise missing(order_id)
-    row, customer = orders[0][: len(_WITH_NAMES)], orders[0][len(_WITH_NAMES) :]
-    order = _from_row(row)
+    lines = None
+    while lines is None:
+        orders, rows, newer, older, steps, notes, amendments, *events = together(*asked)
+        if not orders:
+            raise missing(order_id)
+        row, customer = orders[0][: len(_WITH_NAMES)], orders[0][len(_WITH_NAMES) :]
+        order = _from_row(row)
+        lines = _lines_if_of(order, rows)
     order.customer = Customer.from_db(None, columns_of(Customer), customer)
     entries = [
         TimelineEntry(step.created_at, "step", step.actor, step.note, step.request_id, step)
@@ -380,13 +420,17 @@ def read_page(order_id: int, *, with_events: bool = False) -> OrderPage:
         for note in _with_actors(OrderNote, notes)
     ]
     entries += [
+        TimelineEntry(it.created_at, "amendment", it.actor, it.reason, it.request_id, amendment=it)
+        for it in _with_actors(OrderAmendment, amendments)
+    ]
+    entries += [
         TimelineEntry(event.created_at, "event", event.actor, "", event.request_id, event=event)
         for rows in events
         for event in _with_actors(Event, rows)
     ]
     return OrderPage(
         order=order,
-        lines=_as_lines(lines),
+        lines=lines,
         timeline=sorted(entries, key=lambda entry: entry.at)[::-1],
         newer=newer[0][0] if newer else None,
         older=older[0][0] if older else None,

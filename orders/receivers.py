@@ -1,7 +1,9 @@
 """Record what happened to orders: history for people, events for systems. Inside the service's transaction;
 if this cannot be written, the change did not happen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 from django.dispatch import receiver
@@ -13,9 +15,15 @@ from erp_site.core.events import Actor, Aggregate, EventType, Fact
 from erp_site.core.money import to_text
 from erp_site.core.statements import Insert
 
-from .models import Order, OrderHistory, OrderItem
+from .models import Order, OrderAmendment, OrderHistory, OrderItem
 from .queries import OrderLine
-from .signals import order_deleted, order_placed, order_status_changed
+from .signals import (
+    Requantified,
+    order_amended,
+    order_deleted,
+    order_placed,
+    order_status_changed,
+)
 from .states import OrderStatus, StockEffect, Transition
 
 
@@ -24,6 +32,19 @@ def _fact(order: Order, kind: EventType, payload: dict[str, Any]) -> Fact:
     return Fact(
         kind, Aggregate.ORDER, order.pk, order.next_sequence(), {"number": order.number, **payload}
     )
+
+
+def _priced_lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
+    return [
+        {
+            "product_id": item.product_id,
+            "sku": item.sku,
+            "quantity": item.quantity,
+            "unit_price": to_text(item.unit_price),
+            "subtotal": to_text(item.subtotal),
+        }
+        for item in items
+    ]
 
 
 def _lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
@@ -65,20 +86,12 @@ def record_placed(
     The order was inserted with these events counted, which saves an UPDATE of its counter.
     """
     _add_history(order, seq=1, was=None, actor=actor)
-    reserved = _lines(lines)
     placed = {
         "number": order.number,
         "customer_id": order.customer_id,
         "status": order.status,
         "total": to_text(order.total),
-        "items": [
-            {
-                **each,
-                "unit_price": to_text(line.unit_price),
-                "subtotal": to_text(line.subtotal),
-            }
-            for each, line in zip(reserved, lines, strict=True)
-        ],
+        "items": _priced_lines(lines),
     }
     events.record(
         [
@@ -88,7 +101,7 @@ def record_placed(
                 Aggregate.ORDER,
                 order.pk,
                 order.event_seq,
-                {"number": order.number, "items": reserved},
+                {"number": order.number, "items": _lines(lines)},
             ),
             *low_stock_facts(changes),
         ],
@@ -118,6 +131,60 @@ def record_status(
     if transition.stock is StockEffect.RELEASE:
         facts.append(_fact(order, EventType.STOCK_RELEASED, {"items": _lines(items)}))
     events.record(facts, actor=actor)
+
+
+@receiver(order_amended, dispatch_uid="orders.record_amended")
+def record_amended(
+    sender: type[Order], *, order: Order, items: Sequence[OrderItem], fields: Mapping[str, tuple[Any, Any]],
+    lines: Sequence[Requantified], changes: Sequence[StockChange], actor: Actor | None, reason: str, **_: Any,
+) -> None:  # fmt: skip
+    """The amendment as people read it, order.amended, and the stock that this took and gave back.
+
+    Events leave the house: of notes and addresses they tell that they were changed, and not what they say.
+    """
+    differs = {name: [_plain(was), _plain(now)] for name, (was, now) in fields.items()}
+    requantified = [
+        {"product_id": it.product_id, "sku": it.sku, "name": it.name, "from": it.was, "to": it.now}
+        for it in lines
+    ]
+    OrderAmendment.objects.create(
+        order=order,
+        version=order.version + 1,
+        changes=differs,
+        items=requantified,
+        reason=reason,
+        actor_id=actor.pk if actor else None,
+        request_id=request_id.current(),
+        created_at=clock.now(),
+    )
+    amended = {
+        "version": order.version + 1,
+        "reason": reason,
+        "fields": [*fields, *(["items"] if lines else [])],
+        "changes": {name: differs[name] for name in differs if name not in _KEPT_INSIDE},
+        "item_changes": requantified,
+        "total": to_text(order.total),
+        "items": _priced_lines(items),
+    }
+    facts = [_fact(order, EventType.ORDER_AMENDED, amended)]
+    for kind, sign in ((EventType.STOCK_RESERVED, 1), (EventType.STOCK_RELEASED, -1)):
+        moved = [
+            {"product_id": it.product_id, "sku": it.sku, "quantity": abs(it.now - it.was)}
+            for it in lines
+            if (it.now - it.was) * sign > 0
+        ]
+        if moved:
+            facts.append(_fact(order, kind, {"items": moved}))
+    events.record([*facts, *low_stock_facts(changes)], actor=actor)
+
+
+_KEPT_INSIDE: Final = {"notes", "delivery_address"}
+
+
+def _plain(value: str | date | Decimal | None) -> str | None:
+    if isinstance(value, Decimal):
+        return to_text(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @receiver(order_deleted, dispatch_uid="orders.record_deleted")

@@ -1,9 +1,9 @@
 """The API's words about orders."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from erp_site.core.schemas import (
     ActorOut,
@@ -18,8 +18,10 @@ from erp_site.core.schemas import (
     QueryDate,
     QueryId,
     TimeOut,
+    Version,
     line,
     lines,
+    unsent,
 )
 
 from .models import LARGEST_QUANTITY, MOST_ITEMS
@@ -37,6 +39,11 @@ Key = Annotated[
         examples=["7c9e6679-7425-40de-944b"],
     ),
 ]
+
+
+def _text(kind: Any) -> Any:
+    """Such a text, or null, which empties it."""
+    return Annotated[kind | None, AfterValidator(lambda text: text or "")]
 
 
 class ItemIn(In):
@@ -68,6 +75,33 @@ class OrderIn(In):
     customer_reference: line(64) | None = None  # type: ignore[valid-type]
     delivery_address: lines(500) | None = None  # type: ignore[valid-type]
     idempotency_key: Key | None = None
+
+
+class OrderPatch(In):
+    """The fields to change, and only those. `items` are all the lines that the order is to have: what is left out is
+    taken away. null empties a text or the date."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [{"product_id": 1, "quantity": 3}],
+                    "due_date": "2026-12-04",
+                    "reason": "The customer called",
+                    "version": 1,
+                }
+            ]
+        },
+    )
+
+    items: Annotated[list[ItemIn], Field(min_length=1, max_length=MOST_ITEMS)] = unsent()
+    notes: _text(lines(2000)) = unsent()  # type: ignore[valid-type]  # a type made by a function
+    due_date: IsoDate | None = unsent()
+    customer_reference: _text(line(64)) = unsent()  # type: ignore[valid-type]
+    delivery_address: _text(lines(500)) = unsent()  # type: ignore[valid-type]
+    reason: _text(lines(2000)) = ""  # type: ignore[valid-type]
+    version: Version | None = None
 
 
 class StatusIn(In):
@@ -167,6 +201,31 @@ class HistoryOut(Out):
     to_status: OrderStatus
     actor: ActorOut | None
     note: str
+    request_id: str
+    created_at: TimeOut
+
+
+class RequantifiedOut(Out):
+    """A line with another quantity; 0 is no line, before or after."""
+
+    product_id: int
+    sku: str
+    name: str
+    was: int = Field(alias="from")
+    now: int = Field(alias="to")
+
+
+class AmendmentOut(Out):
+    """What was changed of an order, beside its status."""
+
+    version: int = Field(description="The order's from then on")
+    changes: dict[str, tuple[str | None, str | None]] = Field(
+        description="What each field was, and what it is now",
+        examples=[{"due_date": [None, "2026-12-04"], "total": ["18.90", "56.70"]}],
+    )
+    items: list[RequantifiedOut]
+    reason: str
+    actor: ActorOut | None
     request_id: str
     created_at: TimeOut
 

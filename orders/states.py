@@ -61,6 +61,12 @@ FINAL: frozenset[OrderStatus] = frozenset(S) - {was for was, _to in TRANSITIONS}
 OPEN: frozenset[OrderStatus] = frozenset(S) - FINAL
 #: The order holds a reservation of its items.
 HOLDS_STOCK: frozenset[OrderStatus] = frozenset({S.PENDING, S.CONFIRMED, S.PICKED})
+#: While the lines, the day and the address of an order may still be changed, and by whom: once it is picked its goods
+#: stand packed. What was confirmed was agreed upon.
+AMENDABLE: dict[OrderStatus, Permission] = {
+    S.PENDING: Permission.AMEND_ORDER,
+    S.CONFIRMED: Permission.AMEND_CONFIRMED_ORDER,
+}
 
 
 def transitions_from(status: str) -> dict[OrderStatus, Transition]:

@@ -17,6 +17,7 @@ class EventType(StrEnum):
     """Every kind of event there is; `GET /events?types=` takes these names."""
 
     ORDER_PLACED = "order.placed"
+    ORDER_AMENDED = "order.amended"
     ORDER_STATUS_CHANGED = "order.status_changed"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_DELETED = "order.deleted"

@@ -38,7 +38,15 @@ OWN: Final = {
     "orders": {"states"},  # the life of an order
 }  # fmt: skip
 #: Facts: rows that are added and never changed or lost with something else.
-FACTS: Final = {"Event", "StockMovement", "OrderHistory", "OrderItem", "OrderNote", "Order"}
+FACTS: Final = {
+    "Event",
+    "StockMovement",
+    "OrderHistory",
+    "OrderItem",
+    "OrderAmendment",
+    "OrderNote",
+    "Order",
+}
 
 #: Columns of migrations that the versions before them cannot write beside: those stop first. No new one comes here.
 OLD_CODE_STOPS: Final = {
@@ -173,8 +181,9 @@ WRITERS: Final = {
     "StockMovement": {"catalog/services/stock.py"},
     "StockLevel": {"catalog/services/stock.py", "catalog/services/products.py"},
     "Order": {"orders/services/placing.py"},
-    "OrderItem": {"orders/services/placing.py"},
+    "OrderItem": {"orders/services/placing.py", "orders/services/amending.py"},
     "OrderHistory": {"orders/receivers.py"},
+    "OrderAmendment": {"orders/receivers.py"},
     "OrderNote": {"orders/services/notes.py"},
 }
 

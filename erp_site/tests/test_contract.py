@@ -363,7 +363,15 @@ def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 #: Texts that may have several lines; secrets are taken as they are.
-SEVERAL_LINES: Final = {"address", "delivery_address", "description", "note", "notes", "text"}
+SEVERAL_LINES: Final = {
+    "address",
+    "delivery_address",
+    "description",
+    "note",
+    "notes",
+    "reason",
+    "text",
+}
 #: Where such a field is one line.
 ONE_LINE_OF: Final = {"create_webhook": {"description"}, "update_webhook": {"description"}}
 SECRETS: Final = {

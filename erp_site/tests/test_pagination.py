@@ -21,7 +21,7 @@ from erp_site.core.pagination import fetch_related, rows_of
 from erp_site.core.webhooks import create_webhook
 from erp_site.testing import Answer, Api
 from orders.models import Order, OrderHistory
-from orders.services import add_note, change_status
+from orders.services import add_note, amend_order, change_status
 from orders.states import OrderStatus
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +55,7 @@ def ids(admin: User, make_user: Any, make_product: Any, make_customer: Any, plac
         make_user("viewer", name=("Same", "same")[n % 2])
         adjust_stock(actor=admin, product_id=products[0].pk, delta=1, reason="found", note="")
         add_note(actor=admin, order_id=orders[0].pk, text="Same")
+        amend_order(actor=admin, order_id=orders[0].pk, notes=f"{n}")
         create_webhook(actor=admin, url="https://a.example")
     for status in (OrderStatus.CONFIRMED, OrderStatus.PICKED, OrderStatus.SHIPPED):
         change_status(actor=admin, order_id=orders[0].pk, to=status)

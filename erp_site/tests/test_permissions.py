@@ -175,6 +175,8 @@ TABLE: Final = [
     Row("list_orders", ALL),
     Row("place_order", (403, 201, 201, 201), new_order),
     Row("get_order", ALL),
+    Row("amend_order", (403, 200, 200, 200), lambda _shop: {"notes": "At the back door"}),
+    Row("list_order_amendments", ALL),
     Row("change_order_status", (403, 200, 200, 200), lambda _shop: {"status": "confirmed"}),
     Row("change_order_status", MANAGERS, lambda _shop: {"status": "cancelled"}),
     Row("delete_order", MANAGERS),

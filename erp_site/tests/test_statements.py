@@ -21,11 +21,11 @@ from erp_site.testing import level_of
 from orders.models import Order, OrderHistory, OrderItem
 from orders.queries import (
     get_order,
-    lines_of,
     read_order,
     read_page,
     read_whole_order,
     whole_order_of_key,
+    with_lines,
 )
 from orders.services import add_note, delete_order
 
@@ -236,7 +236,7 @@ def test_a_whole_order_is_read_as_the_orm_reads_it(
     order_id = place((make_product(), 2), (make_product(), 1), notes=AWKWARD).pk
     order = get_order(order_id)
     with django_assert_num_queries(2):
-        read, lines = read_order(order_id), lines_of(order_id)
+        read, lines = with_lines(read_order(order_id))
         names = read.customer.name, read.created_by.name if read.created_by else None
     with django_assert_num_queries(2):
         assert read_whole_order(order_id) == (read, lines)

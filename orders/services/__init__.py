@@ -1,5 +1,6 @@
-"""What can be done to orders: price, place, move on, delete, annotate. The only writers of an order."""
+"""What can be done to orders: price, place, amend, move on, delete, annotate. The only writers of an order."""
 
+from .amending import NotAmendable, amend_order
 from .moving import IllegalTransition, change_status, delete_order
 from .notes import add_note
 from .placing import PLACE, Placement, place_order
@@ -21,11 +22,13 @@ __all__ = [
     "InactiveCustomer",
     "InactiveProduct",
     "NewItem",
+    "NotAmendable",
     "Placement",
     "PriceChanged",
     "PricedItem",
     "Quote",
     "add_note",
+    "amend_order",
     "change_status",
     "delete_order",
     "delete_view",

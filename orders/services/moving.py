@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from django.db.models import Max
+from django.db.models import Max, Sum
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
@@ -51,7 +51,7 @@ def change_status(
         NotFound, StaleVersion, IllegalTransition (the state), Denied (the role), IdempotencyKeyReused, Busy.
     """
     # Before the key is looked up: a duplicate waits here for the first, and then finds its key used.
-    order = _locked(order_id)
+    order = locked_order(order_id)
     key_hash, fingerprint = None, ""
     if idempotency_key is not None:
         key_hash = idempotency.key_hash(actor.pk, CHANGE_STATUS, idempotency_key)
@@ -72,7 +72,7 @@ def change_status(
     if not actor.has_perm(transition.permission):
         raise Denied(_("Your role may not do this: %(action)s.") % {"action": transition.label})
     _move(order, to, transition, actor=actor, note=note, key_hash=key_hash, fingerprint=fingerprint)
-    _save(order)
+    save_order(order)
     return read_order(order_id)
 
 
@@ -85,18 +85,18 @@ def delete_order(*, actor: "User", order_id: int, note: str = "") -> Order:
     """
     if not actor.has_perm(Permission.CANCEL_ORDER):
         raise Denied(_("Your role may not cancel orders."))
-    order = _locked(order_id)
+    order = locked_order(order_id)
     if order.deleted_at is None:
         if order.status != OrderStatus.CANCELLED:
             transition = _allowed_transition(order, OrderStatus.CANCELLED)
             _move(order, OrderStatus.CANCELLED, transition, actor=actor, note=note)
         order.deleted_at = clock.now()
         order_deleted.send(sender=Order, order=order, actor=actor)
-        _save(order)
+        save_order(order)
     return read_order(order_id)
 
 
-def _locked(order_id: int) -> Order:
+def locked_order(order_id: int) -> Order:
     # Without this lock two cancels return the stock twice.
     order = Order.all_objects.select_for_update().filter(pk=order_id).first()
     if order is None:
@@ -144,10 +144,6 @@ def _move_reserved(
 ) -> None:
     """Give the order's reservation back, or let it leave the house."""
     quantities = {item.product_id: item for item in items}
-    # Where it was reserved, which need not be where orders reserve now.
-    levels = StockMovement.objects.filter(reference=order.number, kind=Kind.RESERVED).values_list(
-        "level_id", "level__product_id"
-    )
     ship = effect is StockEffect.SHIP
     move_stock(
         actor=actor,
@@ -155,16 +151,30 @@ def _move_reserved(
         deltas=[
             Delta(
                 Line(pk, product_id, quantities[product_id].sku, quantities[product_id].name),
-                on_hand=-quantities[product_id].quantity if ship else 0,
-                reserved=-quantities[product_id].quantity,
+                on_hand=-pieces if ship else 0,
+                reserved=-pieces,
             )
-            for pk, product_id in levels
+            for pk, product_id, pieces in held_levels(order)
         ],
         reference=order.number,
     )
 
 
-def _save(order: Order) -> None:
+def held_levels(order: Order) -> list[tuple[int, int, int]]:
+    """(level, product, pieces) of all that the order holds: where it was reserved, which need not be where orders
+    reserve now."""
+    moved = StockMovement.objects.filter(reference=order.number).values_list(
+        "level_id", "level__product_id"
+    )
+    return list(
+        moved.annotate(pieces=Sum("delta_reserved")).filter(pieces__gt=0).order_by("level_id")
+    )
+
+
+def save_order(order: Order, *fields: str) -> None:
+    """Write the order as a newer version of itself; `fields` are those that changed beside its status."""
     order.version += 1
     order.updated_at = clock.now()
-    order.save(update_fields=["status", "version", "updated_at", "deleted_at", "event_seq"])
+    order.save(
+        update_fields=["status", "version", "updated_at", "deleted_at", "event_seq", *fields]
+    )

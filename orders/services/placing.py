@@ -20,8 +20,8 @@ from orders.queries import (
     OrderLine,
     asking_for_key,
     first_order,
-    lines_of,
     whole_order_of_key,
+    with_lines,
 )
 from orders.signals import order_placed
 from orders.states import OrderStatus
@@ -140,7 +140,7 @@ def _place(
         products_to_order.of(*(item.product_id for item in wanted)),
     )
     if used := first_order(known):
-        return _replay(fingerprint, used, lines_of(used.pk))
+        return _replay(fingerprint, *with_lines(used))
     require_quantities(items)
     customer = orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)

@@ -132,7 +132,7 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/", 12),
         ("/orders/", 12),
         ("/orders/?customer_id={customer}", 13),
-        ("/orders/{order}", 8),
+        ("/orders/{order}", 9),
         ("/orders/new?repeat={order}", 8),
         ("/orders/new?customer={customer}", 4),
         ("/orders/new/products?code=product", 6),

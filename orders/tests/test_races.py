@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 
 from accounts.models import User
 from catalog.models import Product, StockLevel, StockMovement
 from catalog.services import InsufficientStock
 from customers.models import Customer
 from customers.services import CustomerInUse, delete_customer, update_customer
+from erp_site import integrity
 from erp_site.core import idempotency
 from erp_site.core.errors import NotFound
 from erp_site.testing import in_parallel, level_of
@@ -22,7 +24,9 @@ from orders.services import (
     IllegalTransition,
     InactiveCustomer,
     NewItem,
+    NotAmendable,
     add_note,
+    amend_order,
     change_status,
     delete_order,
     place_order,
@@ -85,7 +89,13 @@ def without_unique_key(
         cursor.execute(f"ALTER TABLE {table} DROP INDEX {name}")
     yield
     with connection.cursor() as cursor:
-        for emptied in ("orders_orderhistory", "orders_orderitem", "orders_order", "core_event"):
+        for emptied in (
+            "orders_orderamendment",
+            "orders_orderhistory",
+            "orders_orderitem",
+            "orders_order",
+            "core_event",
+        ):
             cursor.execute(f"DELETE FROM {emptied}")
         cursor.execute(f"ALTER TABLE {table} ADD UNIQUE INDEX {name} ({columns})")
         if foreign_key:
@@ -332,7 +342,118 @@ def test_no_order_is_placed_for_a_customer_who_is_being_deactivated(
     assert (Order.objects.count(), level_of(product).reserved) == (0, 0)
 
 
-def test_shuffled_orders_and_cancels_over_shared_products_leave_an_exact_ledger(
+def amending(order: Order, product: Product, quantities: Iterator[int], operator: User) -> Any:
+    """A job that amends the order to the next of these quantities."""
+
+    def job() -> Any:
+        items = [NewItem(product.pk, next(quantities))]
+        return amend_order(actor=operator, order_id=order.pk, items=items)
+
+    return job
+
+
+def test_amendments_of_one_order_at_once_leave_what_the_last_one_asked_for(
+    product: Product, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 1))
+    job = amending(order, product, iter([2, 3, 4, 5, 6, 7]), operator)
+    results = in_parallel(*[job] * 6)
+    assert sorted(getattr(result, "version", result) for result in results) == [2, 3, 4, 5, 6, 7]
+    line = OrderItem.objects.get()
+    assert (line.quantity, level_of(product).reserved) == (line.quantity, line.quantity)
+    assert dict(integrity.inspect().examples) == {}
+
+
+@pytest.fixture
+def no_amendment_key() -> Iterator[None]:
+    yield from without_unique_key(
+        "orders_orderamendment",
+        "order_amendment_once",
+        "order_id, version",
+        foreign_key="order_id",
+    )
+
+
+@only_with_row_locks
+def test_control_without_the_order_lock_two_amendments_reserve_twice(
+    product: Product,
+    place: Callable[..., Order],
+    operator: User,
+    no_amendment_key: None,
+    no_event_key: None,
+) -> None:
+    order = place((product, 1))
+    job = amending(order, product, iter([4, 5]), operator)
+    meeting(job, "orders_order`", "FOR UPDATE", without_lock=True)
+    assert (OrderItem.objects.get().quantity, level_of(product).reserved) in {(4, 8), (5, 8)}
+
+
+def test_an_order_that_is_amended_and_cancelled_at_once_gives_back_all_it_holds(
+    product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    for turn in range(5):
+        order = place((product, 2), key=f"turn-{turn}")
+        amend = amending(order, product, iter([5]), manager)
+
+        def cancel(order: Order = order) -> Any:
+            return change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+
+        amended, cancelled = in_parallel(amend, cancel)
+        assert isinstance(amended, (Order, NotAmendable)), amended
+        assert cancelled.status == OrderStatus.CANCELLED
+        assert level_of(product).reserved == 0
+    assert dict(integrity.inspect().examples) == {}
+
+
+def test_an_amendment_and_a_new_order_share_the_last_units_only_once(
+    product: Product, customer: Customer, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 2))
+    barrier = threading.Barrier(2)
+
+    def new() -> Any:
+        return place_order(
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 8)],
+            idempotency_key="other",
+        )
+
+    def met(job: Callable[[], Any]) -> Any:
+        with meeting_after("catalog_stocklevel", "FOR UPDATE", barrier=barrier):
+            return job()
+
+    amend = amending(order, product, iter([10]), operator)
+    results = in_parallel(lambda: met(amend), lambda: met(new))
+    refused = [result for result in results if isinstance(result, InsufficientStock)]
+    assert (len(refused), level_of(product).reserved) == (1, 10)
+
+
+@only_with_row_locks
+def test_control_without_the_level_lock_an_amendment_takes_what_an_order_has(
+    product: Product, customer: Customer, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 2))
+    barrier = threading.Barrier(2)
+
+    def new() -> Any:
+        return place_order(
+            actor=operator,
+            customer_id=customer.pk,
+            items=[NewItem(product.pk, 8)],
+            idempotency_key="other",
+        )
+
+    def met(job: Callable[[], Any]) -> Any:
+        with meeting_after("catalog_stocklevel", "FOR UPDATE", barrier=barrier, without_lock=True):
+            return job()
+
+    amend = amending(order, product, iter([10]), operator)
+    in_parallel(lambda: met(amend), lambda: met(new))
+    assert sum(OrderItem.objects.values_list("quantity", flat=True)) == 18, "of ten"
+
+
+def test_shuffled_orders_amendments_and_cancels_over_shared_products_leave_an_exact_ledger(
     make_product: Callable[..., Product], customer: Customer, operator: User, manager: User
 ) -> None:
     products = [make_product(on_hand=1000) for _ in range(6)]
@@ -348,6 +469,7 @@ def test_shuffled_orders_and_cancels_over_shared_products_leave_an_exact_ledger(
                     items=items,
                     idempotency_key=f"{number}-{turn}",
                 ).order
+                amend_order(actor=operator, order_id=order.pk, items=items[::-1][:5])
                 if turn % 2:
                     change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
             return "done"
@@ -355,8 +477,10 @@ def test_shuffled_orders_and_cancels_over_shared_products_leave_an_exact_ledger(
         return run
 
     assert in_parallel(*(worker(number) for number in range(8))) == ["done"] * 8
-    kept = 8 * (1 + 3 + 5)
-    assert (
-        list(StockLevel.objects.order_by("pk").values_list("on_hand", "reserved"))
-        == [(1000, kept)] * 6
+    held = OrderItem.objects.filter(order__status=OrderStatus.PENDING)
+    kept = dict(held.order_by().values_list("product_id").annotate(Sum("quantity")))
+    assert sum(kept.values()) == 8 * 5 * (1 + 3 + 5)
+    assert list(StockLevel.objects.order_by("pk").values_list("product_id", "reserved")) == sorted(
+        kept.items()
     )
+    assert dict(integrity.inspect().examples) == {}

@@ -12,7 +12,7 @@ from django.utils import translation
 
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role, may_manage
 from erp_site.api import api, inner
-from orders.states import FINAL, HOLDS_STOCK, TRANSITIONS, OrderStatus, StockEffect
+from orders.states import AMENDABLE, FINAL, HOLDS_STOCK, TRANSITIONS, OrderStatus, StockEffect
 
 MOST_LINES: Final = 40  # of a difference shown by --check
 API_PREFIX: Final = "/api/v1/"
@@ -111,6 +111,17 @@ def order_states() -> str:
         _table(("Status", "Label", "Holds a reservation", "Final"), states),
         "## Transitions",
         _table(("From", "To", "Verb", "Button", "Permission", "Roles", "Stock"), transitions),
+        "## Amendments",
+        "`PATCH /api/v1/orders/{id}` changes the lines, the due date, the reference, the address and the notes of an "
+        "order that is in one of these states; in any other it is refused with 409 `not_amendable`. Stock that this "
+        "takes or gives back moves in the same transaction.",
+        _table(
+            ("Status", "Permission", "Roles"),
+            (
+                (status, f"`{permission}`", ", ".join(_roles_with(permission)))
+                for status, permission in AMENDABLE.items()
+            ),
+        ),
         "`DELETE /api/v1/orders/{id}` is the verb `cancel` where the table allows it, and then takes the order "
         "out of the lists; of a cancelled order it does only the latter.",
     )
