@@ -93,15 +93,10 @@ class SavedViewForm(forms.Form):
     is_shared = forms.BooleanField(label=_("Share it with everybody"), required=False)
 
 
-class EntryForm(forms.Form):
-    """The head of a new order. Its lines are repeated `product` and `quantity` fields, see EntryLine."""
+class DeliveryForm(forms.Form):
+    """What an order says beside its customer and its lines, which are repeated `product` and `quantity` fields, see
+    EntryLine."""
 
-    customer = forms.IntegerField(
-        min_value=1,
-        max_value=2**63 - 1,
-        widget=forms.HiddenInput,
-        error_messages={"required": _("Choose a customer.")},
-    )
     due_date = forms.DateField(
         label=_("Due date"),
         required=False,
@@ -117,7 +112,6 @@ class EntryForm(forms.Form):
     notes = LinesField(
         label=_("Notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
-    idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,255}$", widget=forms.HiddenInput)
 
     def clean_due_date(self) -> date | None:
         value: date | None = self.cleaned_data["due_date"]
@@ -132,6 +126,25 @@ class EntryForm(forms.Form):
             day: date | None = self.fields["due_date"].clean(self["due_date"].value())
             return day is not None and day.year >= 1900 and day < clock.today()
         return False
+
+
+class EntryForm(DeliveryForm):
+    """The head of a new order."""
+
+    customer = forms.IntegerField(
+        min_value=1,
+        max_value=2**63 - 1,
+        widget=forms.HiddenInput,
+        error_messages={"required": _("Choose a customer.")},
+    )
+    idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,255}$", widget=forms.HiddenInput)
+
+
+class AmendForm(DeliveryForm):
+    """The head of an order that is being changed; `version` is the one the person saw."""
+
+    reason = LineField(label=_("Reason for the change"), required=False, max_length=2000)
+    version = forms.IntegerField(min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput)
 
 
 def _pieces(text: str) -> int | None:

@@ -1,18 +1,20 @@
 """Orders, their lines, and everything that happened to them."""
 
+from datetime import date
 from decimal import Decimal
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import AppendOnly, EventSource, SoftDelete
 from erp_site.core.search import LONGEST_WORD
 
-from .states import OPEN, OrderStatus, Transition, transitions_from
+from .states import AMENDABLE, OPEN, OrderStatus, Transition, transitions_from
 
 MOST_ITEMS: Final = 200  # of one order
 LARGEST_QUANTITY: Final = 1_000_000  # pieces of one item
@@ -109,6 +111,11 @@ class Order(EventSource, SoftDelete):
     def is_late(self) -> bool:
         return bool(self.due_date and self.status in OPEN and self.due_date < clock.today())
 
+    def may_be_amended_by(self, user: HasPermissions) -> bool:
+        """Whether its state still allows changes, and this user's role them in this state."""
+        permission = AMENDABLE.get(OrderStatus(self.status))
+        return permission is not None and user.has_perm(permission)
+
     def actions_for(self, user: HasPermissions) -> dict[OrderStatus, Transition]:
         """What this user may do with the order now."""
         if self.deleted_at:
@@ -196,6 +203,15 @@ class OrderHistory(AppendOnly):
         return f"{self.order_id}#{self.seq} {self.from_status} -> {self.to_status}"
 
 
+class Difference(NamedTuple):
+    """One thing that an amendment changed; `kind` says what the values are: text, day, money or count."""
+
+    label: str
+    kind: str
+    was: str | date | Decimal | int | None
+    now: str | date | Decimal | int | None
+
+
 class OrderAmendment(AppendOnly):
     """What somebody changed of an order, beside its status; `version` is the order's from then on."""
 
@@ -225,6 +241,22 @@ class OrderAmendment(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.order_id} v{self.version}"
+
+    @property
+    def differences(self) -> list[Difference]:
+        """All that was changed, for people: the lines first."""
+        found = [
+            Difference(f"{line['name']} ({line['sku']})", "count", line["from"], line["to"])
+            for line in self.items
+        ]
+        for name, (was, now) in self.changes.items():
+            column = Order._meta.get_field(name)
+            kind = {"DateField": "day", "DecimalField": "money"}.get(
+                column.get_internal_type(), "text"
+            )
+            label = capfirst(str(column.verbose_name))  # type: ignore[union-attr]  # a column of ours
+            found.append(Difference(label, kind, column.to_python(was), column.to_python(now)))  # type: ignore[union-attr]
+        return found
 
 
 class OrderNote(AppendOnly):

@@ -13,6 +13,7 @@ urlpatterns = [
     path("views", views.view_save, name="view_save"),
     path("views/<id:view_id>/delete", views.view_delete, name="view_delete"),
     path("<id:order_id>", views.order_detail, name="detail"),
+    path("<id:order_id>/amend", views.order_amend, name="amend"),
     path("<id:order_id>/status", views.order_status, name="status"),
     path("<id:order_id>/notes", views.order_note, name="note"),
     path("<id:order_id>/print/<str:document>", views.order_print, name="print"),

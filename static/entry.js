@@ -364,7 +364,8 @@
 
   // --- drafts: in this tab, for this person, each until its order is placed. A form goes by its key, so that an order
   // begun beside another, or from one of the past, leaves the other as it is.
-  const DRAFTS = `order-drafts-${document.body.dataset.user}`; // [[key, customer's name, fields], ...], oldest first
+  // What is changed of a placed order is a draft of that order's own.
+  const DRAFTS = ["order-drafts", document.body.dataset.user, form()?.dataset.drafts].filter(Boolean).join("-"); // [[key, customer's name, fields], ...], oldest first
   const MOST_DRAFTS = 5;
   let own = ""; // the key that this page keeps its draft under; none until it is shown, and knows which it continues
   let placed = false;
@@ -380,7 +381,7 @@
     return fieldsOf(given);
   }
   let blank = form() && String(givenFields()); // as the server gave them: fast hands may have typed by now
-  const keyOf = (kept) => kept.get("idempotency_key");
+  const keyOf = (kept) => kept.get("idempotency_key") ?? `version-${kept.get("version")}`;
   const NO_BEGINNING = ["idempotency_key", "customer_search", "code"]; // words looked up are no order yet
   const isBegun = (kept) => [...new URLSearchParams(kept)].some(([name, value]) => value && !NO_BEGINNING.includes(name));
   function drafts() {

@@ -40,6 +40,7 @@ class Form:
 FORMS: Final = [
     Form("orders:new", OPERATORS, answer=200),
     Form("orders:bulk", OPERATORS, {"action": "confirmed", "ids": "order"}, answer=200),
+    Form("orders:amend", OPERATORS, {"action": "place"}, ids=("order",), answer=422),
     Form("orders:status", OPERATORS, {"status": "confirmed"}, ids=("order",)),
     Form("orders:note", OPERATORS, {"text": "Ring twice"}, ids=("order",)),
     Form("catalog:new", MANAGERS, {"sku": "NEW", "name": "New", "price": "1.00"}),

@@ -1,5 +1,6 @@
 """The pages of orders."""
 
+from .amend import order_amend
 from .desk import (
     order_bulk,
     order_detail,
@@ -14,6 +15,7 @@ from .entry import customer_options, order_new, product_options
 
 __all__ = [
     "customer_options",
+    "order_amend",
     "order_bulk",
     "order_detail",
     "order_list",

@@ -148,6 +148,7 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         "order": order,
         "next_status": forward,
         "next_action": actions.get(forward) if forward else None,
+        "can_amend": order.may_be_amended_by(request.user),
         "can_cancel": OrderStatus.CANCELLED in actions,
         "steps": steps(order, page.timeline),
         "note_form": NoteForm(),
@@ -194,14 +195,19 @@ def order_status(request: SignedIn, order_id: int) -> HttpResponse:
         # Pressed twice, or the answer was lost: it is done.
         if not (step and step.actor == request.user and step.to_status == to):
             return _show_detail(
-                request, order_id, status=409, problem=_overtaken(step) or refusal.message
+                request, order_id, status=409, problem=_overtaken(order_id, step) or refusal.message
             )
     message = _("%(number)s: %(status)s.") % {"number": order_number(order_id), "status": to.label}
     return _answer_detail(request, order_id, message)
 
 
-def _overtaken(step: OrderHistory | None) -> str:
+def _overtaken(order_id: int, step: OrderHistory | None) -> str:
     """Who changed the order meanwhile, in words."""
+    amendment = queries.amendments_of(order_id).order_by("-version").first()
+    if amendment and (step is None or step.created_at <= amendment.created_at):
+        return _(
+            "%(who)s has meanwhile edited this order. Look at it once more; nothing was changed."
+        ) % {"who": amendment.actor or _("The system")}
     if step is None or step.from_status is None:  # it was placed, and not changed since
         return ""
     return _("%(who)s has meanwhile set this order to “%(status)s”. Nothing was changed.") % {

@@ -3,11 +3,12 @@ the form's own idempotency key makes a second sending the same order."""
 
 import json
 from collections.abc import Sequence
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import uuid_utils
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,14 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from catalog.models import Product
-from catalog.queries import (
-    as_record,
-    find_by_codes,
-    find_products,
-    get_products,
-    is_shared_gtin,
-    shared_by,
-)
+from catalog.queries import as_record, find_by_codes, find_products, is_shared_gtin
 from catalog.services import InsufficientStock
 from customers.forms import CustomerForm
 from customers.queries import find_customers, get_customer
@@ -35,15 +29,15 @@ from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, I
 from erp_site.core.htmx import is_partial
 from erp_site.core.paths import record_id
 from orders import queries, services
-from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines, pasted_lines
-from orders.models import MOST_ITEMS, Order
+from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines
+from orders.models import Order
+
+from .lines import MOST_PROBLEMS, EntryLines, no_product
 
 #: What the names of a new customer's fields begin with, among those of the order.
 NEW_CUSTOMER: Final = "new"
 #: Products and customers to choose from, where words fit several.
 MOST_OPTIONS: Final = 8
-#: Of a long paste with the wrong column, the first few lines say it all.
-MOST_PROBLEMS: Final = 10
 
 
 @require_safe
@@ -88,42 +82,55 @@ def order_new(request: SignedIn) -> HttpResponse:
         return _show(request, *_blank(request))
     action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
-        return _answer_line(request)
-    lines = entry_lines(request.POST)
-    fill(lines)
+        return answer_line(request, EntryLines())
+    lines = EntryLines(entry_lines(request.POST))
     if action == "place":
         return _place(request, EntryForm(request.POST), lines)
     form = EntryForm(initial=request.POST.dict())
-    if action == "add":
-        return _show_added(request, form, lines, argument or request.POST.get("code", "").strip())
     if action == "new_customer":
         return _new_customer(request, form, lines)
     if action == "customer":
         form.initial["customer"] = form.initial.get("customer") or _only_customer(request)
     elif action == "change_customer":
         _leave_customer(form)
-    return _show(request, form, *_changed(request, lines, action, argument))
+    return _show(request, form, lines, change_lines(request, lines, action, argument))
 
 
-def _changed(
-    request: SignedIn, lines: list[EntryLine], action: str, argument: str
-) -> tuple[list[EntryLine], Sequence[str], str | None]:
-    """The lines after a button that changes them, what went wrong, and what is left of pasted text."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a button has to say beside the form."""
+
+    problems: Sequence[str] = ()
+    pasted: str | None = None
+    """What is left of pasted text; None: all that was there."""
+    code: str | None = None
+    product_choices: Sequence[Product] = ()
+    repriced: Sequence[EntryLine] = ()
+    is_short: bool = False
+    status: int | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def change_lines(request: SignedIn, lines: EntryLines, action: str, argument: str) -> Answer:
+    """Do what a button does to the lines."""
+    if action == "add":
+        return _add_product(lines, argument or request.POST.get("code", "").strip())
     if action == "paste":
-        return _paste(lines, request.POST.get("pasted", ""))
+        problems, left = lines.paste(request.POST.get("pasted", ""))
+        return Answer(problems, left)
     if action == "repeat" and (order_id := record_id(argument)):
-        _add_again(lines, queries.get_order(order_id))
+        lines.add_again(queries.get_order(order_id))
     elif action == "remove":
-        lines = [line for line in lines if str(line.product_id) != argument]
+        lines.remove(argument)
     elif action == "take":
-        lines = _take_available(lines, argument)
-    return lines, (), None
+        lines.take_available(argument)
+    return Answer()
 
 
-def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
+def _blank(request: SignedIn) -> tuple[EntryForm, EntryLines]:
     """An empty form, or one filled from a past order (`?repeat=`) or a customer (`?customer=`)."""
     initial: dict[str, Any] = {"idempotency_key": uuid_utils.uuid7().hex}
-    lines: list[EntryLine] = []
+    lines = EntryLines()
     repeat, customer = request.GET.get("repeat", ""), request.GET.get("customer", "")
     if order_id := record_id(repeat):
         order = queries.get_order(order_id)
@@ -132,7 +139,7 @@ def _blank(request: SignedIn) -> tuple[EntryForm, list[EntryLine]]:
             "notes": order.notes,
             "delivery_address": _address_again(request, order),
         }
-        _add_again(lines, order)
+        lines.add_again(order)
     elif record_id(customer):
         initial["customer"] = customer
     return EntryForm(initial=initial), lines
@@ -174,103 +181,13 @@ def _is_one_text(one: str, other: str) -> bool:
     return one.split() == other.split()
 
 
-def fill(lines: Sequence[EntryLine]) -> None:
-    """Put names, prices and stock on the lines: two statements, whatever their number."""
-    products = {
-        product.pk: product for product in get_products([line.product_id for line in lines])
-    }
-    for line in lines:
-        product = products.get(line.product_id)
-        if product is None:
-            line.error = _("This product is no longer there.")
-            continue
-        describe(line, product)
-        if line.pieces is None or line.pieces < 1:
-            line.error = _("A quantity is between 1 and 1,000,000.")
-
-
-def describe(line: EntryLine, product: Product) -> None:
-    record = as_record(product)
-    line.sku, line.name, line.price = record["sku"], record["name"], record["price"]
-    line.available = record["available"]
-    if not record["is_active"]:
-        line.error = _("Not sold at present.")
-
-
-def _no_product(code: str) -> str:
-    return _("No product has the code “%(code)s”.") % {"code": code}
-
-
-def _add(lines: list[EntryLine], wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
-    """Add products by code to the lines; those that no product has, or several, come back with what is wrong."""
-    found = find_by_codes([each.code for each in wanted])
-    present = {line.product_id: line for line in lines}
-    refused = {}
-    for each in wanted:
-        products = found.get(each.code.upper(), [])
-        if len(products) != 1:
-            refused[each] = shared_by(each.code, products) if products else _no_product(each.code)
-            continue
-        [product] = products
-        if product.pk in present:
-            line = present[product.pk]
-            line.quantity = str((line.pieces or 0) + int(each.quantity))
-        else:
-            line = EntryLine(product.pk, each.quantity)
-            describe(line, product)
-            lines.append(line)
-            present[product.pk] = line
-    return refused
-
-
-def _paste(lines: list[EntryLine], text: str) -> tuple[list[EntryLine], Sequence[str], str]:
-    """Add the pasted lines; what cannot be read or found is named and stays in its field."""
-    pasted = pasted_lines(text)
-    room = max(0, MOST_ITEMS - len(lines))
-    readable = [each for each in pasted if each.code]
-    refused = _add(lines, readable[:room])
-    left = [each for each in pasted if not each.code or each in refused] + readable[room:]
-    problems = [
-        refused.get(each) or _no_product(each.code)
-        if each.code
-        else _("“%(line)s” is not a code and a quantity.") % {"line": each.text}
-        for each in left[:MOST_PROBLEMS]
-    ]
-    if len(readable) > room:
-        problems = [_("An order has at most %(most)s items.") % {"most": MOST_ITEMS}, *problems]
-    return lines, problems, "\n".join(each.text for each in left)
-
-
-def _add_again(lines: list[EntryLine], order: Order) -> None:
-    """The lines of a past order, on top of what is there."""
-    present = {line.product_id: line for line in lines}
-    for item in order.items.all():
-        if line := present.get(item.product_id):
-            line.quantity = str((line.pieces or 0) + item.quantity)
-        else:
-            lines.append(EntryLine(item.product_id, str(item.quantity)))
-    fill(lines)
-
-
-def _take_available(lines: Sequence[EntryLine], product: str) -> list[EntryLine]:
-    """Short lines cut down to what is available, this product's or all; without any, the line goes."""
-    kept = []
-    for line in lines:
-        if line.is_short and product in {"", str(line.product_id)}:
-            if not line.available:
-                continue
-            line.quantity = str(line.available)
-        kept.append(line)
-    return kept
-
-
 def _only_customer(request: SignedIn) -> int | None:
     """The customer that was typed, if the words mean exactly one."""
     found = [customer for customer in _typed_customers(request) if customer.is_active]
     return found[0].pk if len(found) == 1 else None
 
 
-def _new_customer(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
+def _new_customer(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpResponse:
     """Add a customer in the middle of an order, and go on with the order."""
     typed = CustomerForm(request.POST, prefix=NEW_CUSTOMER)
     if typed.is_valid():
@@ -280,7 +197,7 @@ def _new_customer(request: SignedIn, form: EntryForm, lines: list[EntryLine]) ->
         except (Duplicate, Invalid) as refusal:
             typed.add_refusal(refusal)
     status = 422 if typed.errors else 200
-    return _show(request, form, lines, customer_form=typed, status=status)
+    return _show(request, form, lines, Answer(status=status, more={"customer_form": typed}))
 
 
 def _products_of(text: str) -> Sequence[Product]:
@@ -291,19 +208,16 @@ def _products_of(text: str) -> Sequence[Product]:
     return found or find_products(text, limit=MOST_OPTIONS)
 
 
-def _show_added(
-    request: SignedIn, form: EntryForm, lines: list[EntryLine], code: str
-) -> HttpResponse:
-    """The form with one product more, or with a choice between those that the words fit."""
+def _add_product(lines: EntryLines, code: str) -> Answer:
+    """One product more, or a choice between those that the words fit."""
     found = _products_of(code)
     if len(found) == 1:
-        _add(lines, [PastedLine(code, found[0].sku)])
-        return _show(request, form, lines, code="")
-    problems = [_no_product(code)] if code and not found else []
-    return _show(request, form, lines, problems, product_choices=found)
+        lines.add([PastedLine(code, found[0].sku)])
+        return Answer(code="")
+    return Answer([no_product(code)] if code and not found else [], product_choices=found)
 
 
-def _answer_line(request: SignedIn) -> HttpResponse:
+def answer_line(request: SignedIn, lines: EntryLines) -> HttpResponse:
     """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line.
 
     Of words that fit several it is the list to choose from, as if it had been waited for before Enter.
@@ -317,29 +231,29 @@ def _answer_line(request: SignedIn) -> HttpResponse:
         return reswap(retarget(response, "#product-options"), "outerHTML")
     if not found:
         context = {
-            "message": _no_product(code) if code else _("Type or scan a code."),
+            "message": no_product(code) if code else _("Type or scan a code."),
             "code": code,
         }
         return render(request, "orders/order_entry.html#scan_problem", context, status=422)
     [product] = found
     line = EntryLine(product.pk, "1")
-    describe(line, product)
+    lines.describe(line, product)
     response = render(request, "orders/order_entry.html#line", {"line": line})
     response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
     return response
 
 
-def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpResponse:
-    problems = []
-    if not lines:
-        problems.append(_("Add at least one product."))
-    if request.POST.get("pasted", "").strip():
-        problems.append(
-            _("The pasted lines are not in the order yet: add them, or empty their field.")
-        )
-    problems += [f"{line.sku}: {line.error}" for line in lines if line.error][:MOST_PROBLEMS]
+def still_pasted(request: SignedIn) -> list[str]:
+    """Nothing is ordered while something waits among the pasted lines."""
+    if not request.POST.get("pasted", "").strip():
+        return []
+    return [_("The pasted lines are not in the order yet: add them, or empty their field.")]
+
+
+def _place(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpResponse:
+    problems = [*lines.problems, *still_pasted(request)]
     if not form.is_valid() or problems:
-        return _show(request, form, lines, problems, status=422)
+        return _show(request, form, lines, Answer(problems, status=422))
     head = form.cleaned_data
     try:
         placement = services.place_order(
@@ -351,82 +265,85 @@ def _place(request: SignedIn, form: EntryForm, lines: list[EntryLine]) -> HttpRe
             due_date=head["due_date"],
             customer_reference=head["customer_reference"],
             delivery_address=head["delivery_address"] or None,
-            prices={
-                line.product_id: seen for line in lines if (seen := line.seen_price) is not None
-            },
+            prices=lines.seen_prices,
         )
-    except InsufficientStock as error:
-        missing = {item["product_id"]: item["available"] for item in error.facts["items"]}
-        for line in lines:
-            line.available = missing.get(line.product_id, line.available)
-        return _show(request, form, lines, [error.message], is_short=True)
-    except services.PriceChanged as error:
-        fill(lines)
-        changed = {item["product_id"] for item in error.facts["items"]}
-        repriced = [line for line in lines if line.product_id in changed]
-        return _show(request, form, lines, repriced=repriced, status=422)
     except IdempotencyKeyReused:
         return _already_placed(request, lines)
     except DomainError as error:
-        return _show(request, form, lines, [error.message])
+        return _show(request, form, lines, refused(lines, error))
     return _placed(request, placement.order, replayed=placement.replayed)
 
 
-def _already_placed(request: SignedIn, lines: list[EntryLine]) -> HttpResponse:
+def refused(lines: EntryLines, error: DomainError) -> Answer:
+    """What the form says of a refusal, beside all that was typed."""
+    if isinstance(error, InsufficientStock):
+        lines.told_missing(error.facts["items"])
+        return Answer([error.message], is_short=True)
+    if isinstance(error, services.PriceChanged):
+        return Answer(repriced=lines.told_repriced(error.facts["items"]), status=422)
+    return Answer([error.message])
+
+
+def _already_placed(request: SignedIn, lines: EntryLines) -> HttpResponse:
     """Back after an order, something changed, sent again: a second one is booked only if it is clearly wanted."""
     fresh = {**request.POST.dict(), "idempotency_key": uuid_utils.uuid7().hex}
     problem = _(
         "This form has already placed an order. Send it again to place another one with these lines."
     )
-    return _show(request, EntryForm(initial=fresh), lines, [problem])
+    return _show(request, EntryForm(initial=fresh), lines, Answer([problem]))
 
 
 def _placed(request: SignedIn, order: Order, *, replayed: bool) -> HttpResponse:
     text = _("%(number)s was already placed.") if replayed else _("%(number)s is placed.")
-    messages.success(request, text % {"number": order.number})
+    return lead_to(request, order, text % {"number": order.number})
+
+
+def lead_to(request: SignedIn, order: Order, message: str) -> HttpResponse:
+    """On to the page of the order, which says what was done."""
+    messages.success(request, message)
     url = reverse("orders:detail", args=[order.pk])
     return HttpResponseClientRedirect(url) if is_partial(request) else redirect(url)
 
 
 def _show(
-    request: SignedIn,
-    form: EntryForm,
-    lines: Sequence[EntryLine],
-    problems: Sequence[str] = (),
-    pasted: str | None = None,
-    *,
-    code: str | None = None,
-    product_choices: Sequence[Product] = (),
-    customer_form: CustomerForm | None = None,
-    repriced: Sequence[EntryLine] = (),
-    is_short: bool = False,
-    status: int | None = None,
+    request: SignedIn, form: EntryForm, lines: EntryLines, answer: Answer | None = None
 ) -> HttpResponse:
     customer = _customer(form["customer"].value())
     context = {
-        "form": form,
-        "lines": lines,
+        "form_url": reverse("orders:new"),
         "customer": customer,
         "past_orders": queries.latest_of_customer(customer.pk) if customer else [],
-        "problems": problems,
-        "is_short": is_short,
-        "repriced": repriced[:MOST_PROBLEMS],
-        "pasted": request.POST.get("pasted", "") if pasted is None else pasted,
-        "code": request.POST.get("code", "") if code is None else code,
-        "product_choices": [as_record(product) for product in product_choices],
-        "total": sum((line.subtotal for line in lines), Decimal(0)),
-        "pieces": sum(line.pieces or 0 for line in lines),
-        "shortages": sum(1 for line in lines if line.is_short),
         "customer_search": request.POST.get("customer_search", ""),
         "customer_options": _typed_customers(request) if customer is None else [],
-        "customer_form": customer_form or _typed_customer(request),
-        "today": clock.today(),
+        "customer_form": _typed_customer(request),
         "adds_customer": any(
             request.POST.get(f"{NEW_CUSTOMER}-{name}") for name in CustomerForm.base_fields
         ),
     }
+    return show_form(request, form, lines, answer or Answer(), context)
+
+
+def show_form(
+    request: SignedIn, form: Form, lines: EntryLines, answer: Answer, context: dict[str, Any]
+) -> HttpResponse:
+    """Order entry with its lines and what is wrong with them: the form alone for htmx, the page otherwise."""
+    posted = request.POST
+    context = {
+        "form": form,
+        "lines": lines,
+        "problems": answer.problems,
+        "is_short": answer.is_short,
+        "repriced": answer.repriced[:MOST_PROBLEMS],
+        "pasted": posted.get("pasted", "") if answer.pasted is None else answer.pasted,
+        "code": posted.get("code", "") if answer.code is None else answer.code,
+        "product_choices": [as_record(product) for product in answer.product_choices],
+        "today": clock.today(),
+        **context,
+        **answer.more,
+    }
     template = "orders/order_entry.html#form" if is_partial(request) else "orders/order_entry.html"
-    return render(request, template, context, status=status or (422 if problems else 200))
+    status = answer.status or (422 if answer.problems else 200)
+    return render(request, template, context, status=status)
 
 
 def _typed_customer(request: SignedIn) -> CustomerForm:

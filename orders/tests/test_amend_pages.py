@@ -1,0 +1,231 @@
+"""The page on which an order is changed, without a browser."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.formats import date_format
+
+from accounts.models import User
+from catalog.models import Product
+from catalog.services import update_product
+from erp_site.testing import level_of, record_counts, text_of
+from orders.models import Order
+from orders.queries import get_order
+from orders.services import NewItem, amend_order, change_status
+from orders.states import OrderStatus
+
+pytestmark = pytest.mark.django_db
+
+HTMX = {"HX-Request": "true", "HX-Request-Type": "partial"}
+
+
+@pytest.fixture
+def desk(desk_of: Callable[[User], Client], operator: User) -> Client:
+    return desk_of(operator)
+
+
+def form_of(desk: Client, order: Order) -> dict[str, Any]:
+    """What the browser would send if nothing were touched."""
+    context = desk.get(f"/orders/{order.pk}/amend").context
+    lines = list(context["lines"])
+    return {
+        "action": "place",
+        "product": [line.product_id for line in lines],
+        "quantity": [line.quantity for line in lines],
+        "seen": [line.cents for line in lines],
+        "opened": context["opened"],
+        "opened_lines": context["opened_lines"],
+        "reason": "",
+        **{bound.name: bound.value() or "" for bound in context["form"] if bound.name != "reason"},
+    }
+
+
+def quantities(order: Order) -> dict[str, int]:
+    return dict(order.items.order_by("pk").values_list("sku", "quantity"))
+
+
+def test_the_form_shows_the_order_with_its_prices_and_with_what_it_holds(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4), delivery_address="Rua A, 1", customer_reference="PO 1")
+    update_product(actor=manager, product_id=product.pk, price=Decimal(12), is_active=False)
+    context = desk.get(f"/orders/{order.pk}/amend").context
+    [line] = context["lines"]
+    assert (line.quantity, line.price, line.available, line.error) == ("4", 10, 10, "")
+    assert context["form"]["delivery_address"].value() == "Rua A, 1"
+    assert context["customer"] == order.customer
+
+
+def test_saving_changes_the_order_and_leads_back_to_it(
+    desk: Client, make_product: Callable[..., Product], place: Callable[..., Order]
+) -> None:
+    old, new = make_product("OLD"), make_product("NEW")
+    order = place((old, 4))
+    form = form_of(desk, order) | {
+        "product": [old.pk, new.pk],
+        "quantity": ["1", "2"],
+        "seen": ["1000", "1000"],
+        "notes": "Ring",
+        "reason": "By phone",
+    }
+    response = desk.post(f"/orders/{order.pk}/amend", form, headers=HTMX)
+    assert response["HX-Redirect"] == f"/orders/{order.pk}"
+    assert (quantities(order), get_order(order.pk).notes) == ({"OLD": 1, "NEW": 2}, "Ring")
+    page = text_of(desk.get(f"/orders/{order.pk}"))
+    assert (
+        f"changed the order Product 1 (OLD): 4 → 1 {new.name} (NEW): — → 2 Notes: — → Ring" in page
+    )
+    assert "By phone" in page
+
+
+def test_a_shortage_is_told_and_all_that_was_typed_stays(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4))
+    before = record_counts()
+    form = form_of(desk, order) | {"quantity": ["11"], "notes": "Ring", "reason": "By phone"}
+    response = desk.post(f"/orders/{order.pk}/amend", form)
+    [line] = response.context["lines"]
+    assert (response.status_code, line.quantity, line.available) == (422, "11", 10)
+    assert f"{product.sku}: 11 requested, 10 available" in text_of(response)
+    assert [response.context["form"][it].value() for it in ("notes", "reason")] == [
+        "Ring",
+        "By phone",
+    ]
+    assert record_counts() == before
+
+
+def test_without_an_address_it_goes_to_the_customers_own(
+    desk: Client, product: Product, place: Callable[..., Order], make_customer: Any
+) -> None:
+    customer = make_customer(address="Rua Própria, 1")
+    order = place((product, 4), customer_id=customer.pk, delivery_address="Rua A, 1")
+    desk.post(f"/orders/{order.pk}/amend", form_of(desk, order) | {"delivery_address": ""})
+    assert get_order(order.pk).delivery_address == "Rua Própria, 1"
+
+
+@pytest.mark.parametrize(
+    ("action", "sent", "left"),
+    [
+        ("add", {"code": "NEW"}, {"OLD": "4", "NEW": "1"}),
+        ("paste", {"pasted": "NEW;3\nOLD;1"}, {"OLD": "5", "NEW": "3"}),
+        ("remove:{old}", {}, {}),
+        ("take", {"quantity": ["99"]}, {"OLD": "10"}),
+    ],
+)
+def test_the_buttons_of_order_entry_work_on_it(
+    desk: Client,
+    make_product: Callable[..., Product],
+    place: Callable[..., Order],
+    action: str,
+    sent: dict[str, Any],
+    left: dict[str, str],
+) -> None:
+    old = make_product("OLD")
+    make_product("NEW")
+    order = place((old, 4))
+    form = form_of(desk, order) | sent | {"action": action.format(old=old.pk)}
+    response = desk.post(f"/orders/{order.pk}/amend", form)
+    assert {line.sku: line.quantity for line in response.context["lines"]} == left
+    assert quantities(order) == {"OLD": 4}, "only the last button saves"
+
+
+def test_a_line_that_was_taken_away_and_is_scanned_again_has_its_old_price(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4))
+    update_product(actor=manager, product_id=product.pk, price=Decimal(12))
+    form = {"action": "add", "code": product.sku}
+    line = desk.post(f"/orders/{order.pk}/amend", form, headers=HTMX).context["line"]
+    assert (line.price, line.available) == (10, 10)
+
+
+def test_of_two_who_change_an_order_the_second_keeps_both_changes(
+    desk: Client, make_product: Callable[..., Product], place: Callable[..., Order], manager: User
+) -> None:
+    first, second, third, fourth = (make_product(sku) for sku in ("ONE", "TWO", "THREE", "FOUR"))
+    order = place((first, 1), (second, 1), (third, 1), notes="Ring")
+    mine = form_of(desk, order)
+    theirs = [NewItem(first.pk, 5), NewItem(second.pk, 1), NewItem(fourth.pk, 1)]
+    amend_order(actor=manager, order_id=order.pk, items=theirs, customer_reference="PO 1")
+    mine |= {"quantity": ["1", "7", "1"], "notes": "Ring twice"}
+    response = desk.post(f"/orders/{order.pk}/amend", mine)
+    told = response.context["overtaken"]
+    assert (response.status_code, told.who, told.differences) == (409, manager, [])
+    assert list(map(str, told.taken)) == ["Customer reference", "ONE", "THREE", "FOUR"]
+    typed = {line.sku: line.quantity for line in response.context["lines"]}
+    assert typed == {"ONE": "5", "TWO": "7", "FOUR": "1"}
+    assert quantities(order) == {"ONE": 5, "TWO": 1, "FOUR": 1}, "nothing is saved yet"
+
+    again = mine | {
+        "product": [line.product_id for line in response.context["lines"]],
+        "quantity": list(typed.values()),
+        "seen": ["1000"] * 3,
+        "customer_reference": response.context["form"]["customer_reference"].value(),
+        "version": response.context["form"]["version"].value(),
+        "opened": response.context["opened"],
+        "opened_lines": response.context["opened_lines"],
+    }
+    assert desk.post(f"/orders/{order.pk}/amend", again).status_code == 302
+    assert quantities(order) == {"ONE": 5, "TWO": 7, "FOUR": 1}
+    assert (get_order(order.pk).notes, get_order(order.pk).customer_reference) == (
+        "Ring twice",
+        "PO 1",
+    )
+
+
+def test_a_line_that_both_have_changed_is_asked_about(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 1))
+    mine = form_of(desk, order) | {"quantity": ["7"]}
+    amend_order(actor=manager, order_id=order.pk, items=[NewItem(product.pk, 5)])
+    response = desk.post(f"/orders/{order.pk}/amend", mine, headers=HTMX)
+    assert response.status_code == 422, "htmx shows it"
+    assert f"{product.sku}: now “5”, yours “7”" in text_of(response)
+    assert [line.quantity for line in response.context["lines"]] == ["7"]
+
+
+def test_what_can_no_longer_be_changed_is_said_and_the_button_is_not_there(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4))
+    form = form_of(desk, order) | {"quantity": ["1"]}
+    address = f'href="/orders/{order.pk}/amend"'
+    assert address in desk.get(f"/orders/{order.pk}").content.decode()
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    assert address not in desk.get(f"/orders/{order.pk}").content.decode()
+    refused = desk.post(f"/orders/{order.pk}/amend", form)
+    assert refused.status_code == 422
+    assert "your role may no longer change it" in text_of(refused)
+    response = desk.get(f"/orders/{order.pk}/amend", follow=True)
+    assert response.redirect_chain == [(f"/orders/{order.pk}", 302)]
+    assert "can no longer be changed" in text_of(response)
+    assert level_of(product).reserved == 4
+
+
+def test_who_moves_an_order_on_is_told_that_it_was_edited(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4))
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    amend_order(actor=manager, order_id=order.pk, items=[NewItem(product.pk, 1)])
+    response = desk.post(f"/orders/{order.pk}/status", {"status": "picked", "version": 2})
+    assert response.status_code == 409
+    assert f"{manager} has meanwhile edited this order" in text_of(response)
+    assert get_order(order.pk).status == OrderStatus.CONFIRMED
+
+
+def test_the_timeline_writes_days_and_amounts_as_people_do(
+    desk: Client, product: Product, place: Callable[..., Order], operator: User
+) -> None:
+    day = date(2026, 12, 1)
+    order = place((product, 2), due_date=day)
+    amend_order(actor=operator, order_id=order.pk, items=[NewItem(product.pk, 3)], due_date=None)
+    page = text_of(desk.get(f"/orders/{order.pk}"))
+    assert f"Due date: {date_format(day, 'SHORT_DATE_FORMAT')} → —" in page
+    assert "Total: R$ 20.00 → R$ 30.00" in page

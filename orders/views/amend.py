@@ -1,0 +1,158 @@
+"""Changing an order that is not picked yet: order entry once more, with the lines as they were agreed upon."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core import signing
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts.auth import SignedIn, require
+from accounts.roles import Permission
+from erp_site.core.editing import OPENED, Difference, Overtaken, overtaken, remember
+from erp_site.core.errors import DomainError, StaleVersion
+from erp_site.core.events import Aggregate
+from erp_site.core.htmx import is_partial
+from orders import queries, services
+from orders.forms import AmendForm, EntryLine, entry_lines
+from orders.models import Order, OrderItem
+
+from .entry import Answer, answer_line, change_lines, lead_to, refused, show_form, still_pasted
+from .lines import EntryLines
+
+#: The hidden input with the quantities that the lines had when the form was opened.
+OPENED_LINES: Final = "opened_lines"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.AMEND_ORDER)
+def order_amend(request: SignedIn, order_id: int) -> HttpResponse:
+    """The form of order entry, filled with the order. Every button of it posts the whole form."""
+    order = queries.get_order(order_id)
+    if request.method != "POST":
+        if not order.may_be_amended_by(request.user):
+            messages.warning(
+                request, _("%(number)s can no longer be changed here.") % {"number": order.number}
+            )
+            return redirect("orders:detail", order_id)
+        form = AmendForm(initial=_head(order))
+        rows = [EntryLine(item.product_id, str(item.quantity)) for item in order.items.all()]
+        return _show(request, order, form, EntryLines(rows, order.items.all()))
+    action, _colon, argument = request.POST.get("action", "").partition(":")
+    if action == "add" and is_partial(request):
+        return answer_line(request, EntryLines(agreed=order.items.all()))
+    lines = EntryLines(entry_lines(request.POST), order.items.all())
+    if action == "place":
+        return _save(request, order, AmendForm(request.POST), lines)
+    form = AmendForm(initial=request.POST.dict())
+    return _show(request, order, form, lines, change_lines(request, lines, action, argument))
+
+
+def _head(order: Order) -> dict[str, Any]:
+    """The order by the names of the form's fields."""
+    names = ("version", "due_date", "customer_reference", "delivery_address", "notes")
+    return {name: getattr(order, name) for name in names}
+
+
+def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -> HttpResponse:
+    problems = [*lines.problems, *still_pasted(request)]
+    if not form.is_valid() or problems:
+        return _show(request, order, form, lines, Answer(problems, status=422))
+    head = form.cleaned_data
+    head["delivery_address"] = head["delivery_address"] or order.customer.address
+    try:
+        amended = services.amend_order(
+            actor=request.user,
+            order_id=order.pk,
+            items=[services.NewItem(line.product_id, line.pieces or 0) for line in lines],
+            prices=lines.seen_prices,
+            **head,
+        )
+    except StaleVersion:
+        return _show_overtaken(request, order, form, lines)
+    except DomainError as error:
+        return _show(request, order, form, lines, refused(lines, error))
+    return lead_to(request, order, _("%(number)s is changed.") % {"number": amended.number})
+
+
+def _show_overtaken(
+    request: SignedIn, order: Order, form: AmendForm, lines: EntryLines
+) -> HttpResponse:
+    """Somebody was faster: what only one of the two changed is kept, and what both changed is asked about."""
+    order = queries.get_order(order.pk)
+    found = overtaken(Aggregate.ORDER, order.pk, form, request.POST, _head(order))
+    joined = _join(request, order, lines, found)
+    # htmx swaps in mistakes, and no conflicts.
+    status = 422 if is_partial(request) else StaleVersion.status
+    answer = Answer(status=status, more={"overtaken": joined, OPENED: found.data[OPENED]})
+    return _show(request, order, AmendForm(found.data), lines, answer)
+
+
+def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) -> Overtaken:
+    """The lines that were typed with those that the order has now."""
+    before = _opened_lines(request)
+    now = {item.product_id: item for item in order.items.all()}
+    typed = {line.product_id: line for line in lines}
+    differences, taken, changes = list(found.differences), list(found.taken), found.changes
+    rows = []
+    for product_id in typed | now:
+        line, item = typed.get(product_id), now.get(product_id)
+        mine, theirs = (line.pieces or 0) if line else 0, item.quantity if item else 0
+        was = before.get(product_id, 0)
+        if line and (mine == theirs or mine != was):
+            rows.append(line)
+        elif item and mine == was:
+            rows.append(EntryLine(product_id, str(theirs)))
+        if mine == theirs:
+            continue
+        label = item.sku if item else line.sku if line else ""
+        if mine == was:
+            taken.append(label)
+            continue
+        changes = True
+        if theirs != was:
+            differences.append(Difference(label, str(theirs), str(mine)))
+    lines.rows, lines.agreed = rows, now
+    lines.fill()
+    return replace(found, differences=differences, taken=taken, changes=changes)
+
+
+def _opened_lines(request: SignedIn) -> Mapping[int, int]:
+    """What `_remember_lines` said; nothing if the form does not tell, or not in our hand."""
+    try:
+        held = signing.loads(request.POST.get(OPENED_LINES, ""), salt=OPENED_LINES)
+    except signing.BadSignature:
+        return {}
+    return {int(product_id): quantity for product_id, quantity in held.items()}
+
+
+def _remember_lines(items: Iterable[OrderItem]) -> str:
+    held = {item.product_id: item.quantity for item in items}
+    return signing.dumps(held, salt=OPENED_LINES, compress=True)
+
+
+def _show(
+    request: SignedIn,
+    order: Order,
+    form: AmendForm,
+    lines: EntryLines,
+    answer: Answer | None = None,
+) -> HttpResponse:
+    answer = answer or Answer()
+    # What the form was opened with, and is opened with once more where somebody was faster.
+    is_opened = request.method != "POST" or OPENED in answer.more
+    context = {
+        "form_url": reverse("orders:amend", args=[order.pk]),
+        "amended": order,
+        "customer": order.customer,
+        OPENED: remember(form, _head(order)) if is_opened else request.POST.get(OPENED, ""),
+        OPENED_LINES: _remember_lines(order.items.all())
+        if is_opened
+        else request.POST.get(OPENED_LINES, ""),
+    }
+    return show_form(request, form, lines, answer, context)

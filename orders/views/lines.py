@@ -1,0 +1,161 @@
+"""The lines of order entry: what is typed, scanned or pasted, beside the products that it stands for."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+
+from catalog.models import Product
+from catalog.queries import as_record, find_by_codes, get_products, shared_by
+from orders.forms import EntryLine, PastedLine, pasted_lines
+from orders.models import MOST_ITEMS, Order, OrderItem
+
+#: Of a long paste with the wrong column, the first few lines say it all.
+MOST_PROBLEMS: Final = 10
+
+
+def no_product(code: str) -> str:
+    """That no product has this code, in words."""
+    return _("No product has the code “%(code)s”.") % {"code": code}
+
+
+class EntryLines:
+    """The lines of one form.
+
+    `agreed` are those of the order that is being changed, if one is: their price stays, and it holds their pieces.
+    """
+
+    def __init__(self, rows: Iterable[EntryLine] = (), agreed: Iterable[OrderItem] = ()) -> None:
+        self.rows = list(rows)
+        self.agreed = {item.product_id: item for item in agreed}
+        self.fill()
+
+    def __iter__(self) -> Iterator[EntryLine]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def fill(self) -> None:
+        """Put names, prices and stock on the lines: two statements, whatever their number."""
+        if not self.rows:
+            return
+        products = {it.pk: it for it in get_products([row.product_id for row in self.rows])}
+        for row in self.rows:
+            product = products.get(row.product_id)
+            if product is None:
+                row.error = _("This product is no longer there.")
+                continue
+            self.describe(row, product)
+            if row.pieces is None or row.pieces < 1:
+                row.error = _("A quantity is between 1 and 1,000,000.")
+
+    def describe(self, row: EntryLine, product: Product) -> None:
+        """What the product is called, what a piece costs this order, and how many it may have."""
+        record, item = as_record(product), self.agreed.get(product.pk)
+        row.sku, row.name = record["sku"], record["name"]
+        row.price = item.unit_price if item else record["price"]
+        held = item.quantity if item else 0
+        row.available = record["available"] + held
+        is_more = (row.pieces or 0) > held
+        row.error = _("Not sold at present.") if is_more and not record["is_active"] else ""
+
+    def add(self, wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
+        """Add products by code; those that no product has, or several, come back with what is wrong."""
+        found = find_by_codes([each.code for each in wanted])
+        present = {row.product_id: row for row in self.rows}
+        refused = {}
+        for each in wanted:
+            products = found.get(each.code.upper(), [])
+            if len(products) != 1:
+                refused[each] = (
+                    shared_by(each.code, products) if products else no_product(each.code)
+                )
+                continue
+            [product] = products
+            if row := present.get(product.pk):
+                row.quantity = str((row.pieces or 0) + int(each.quantity))
+            else:
+                row = present[product.pk] = EntryLine(product.pk, each.quantity)
+                self.rows.append(row)
+            self.describe(row, product)
+        return refused
+
+    def paste(self, text: str) -> tuple[Sequence[str], str]:
+        """Add the pasted lines; what cannot be read or found is named, and stays in its field."""
+        pasted = pasted_lines(text)
+        room = max(0, MOST_ITEMS - len(self.rows))
+        readable = [each for each in pasted if each.code]
+        refused = self.add(readable[:room])
+        left = [each for each in pasted if not each.code or each in refused] + readable[room:]
+        problems = [
+            refused.get(each) or no_product(each.code)
+            if each.code
+            else _("“%(line)s” is not a code and a quantity.") % {"line": each.text}
+            for each in left[:MOST_PROBLEMS]
+        ]
+        if len(readable) > room:
+            problems = [_("An order has at most %(most)s items.") % {"most": MOST_ITEMS}, *problems]
+        return problems, "\n".join(each.text for each in left)
+
+    def add_again(self, order: Order) -> None:
+        """The lines of a past order, on top of what is there."""
+        present = {row.product_id: row for row in self.rows}
+        for item in order.items.all():
+            if row := present.get(item.product_id):
+                row.quantity = str((row.pieces or 0) + item.quantity)
+            else:
+                self.rows.append(EntryLine(item.product_id, str(item.quantity)))
+        self.fill()
+
+    def remove(self, product: str) -> None:
+        """Without this product."""
+        self.rows = [row for row in self.rows if str(row.product_id) != product]
+
+    def take_available(self, product: str) -> None:
+        """Short lines cut down to what is available, this product's or all; without any, the line goes."""
+        kept = []
+        for row in self.rows:
+            if row.is_short and product in {"", str(row.product_id)}:
+                if not row.available:
+                    continue
+                row.quantity = str(row.available)
+            kept.append(row)
+        self.rows = kept
+
+    def told_missing(self, items: Iterable[dict[str, Any]]) -> None:
+        """What a refusal said of what is available."""
+        missing = {item["product_id"]: item["available"] for item in items}
+        for row in self.rows:
+            row.available = missing.get(row.product_id, row.available)
+
+    def told_repriced(self, items: Iterable[dict[str, Any]]) -> list[EntryLine]:
+        """The lines that a refusal said to cost another price, with the price of now."""
+        self.fill()
+        changed = {item["product_id"] for item in items}
+        return [row for row in self.rows if row.product_id in changed]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why they cannot be ordered like this: what is known without asking the order's service."""
+        none = [] if self.rows else [_("Add at least one product.")]
+        wrong = [f"{row.sku}: {row.error}" for row in self.rows if row.error]
+        return [*none, *wrong[:MOST_PROBLEMS]]
+
+    @property
+    def seen_prices(self) -> dict[int, Decimal]:
+        """By product, the price that the page has shown."""
+        return {row.product_id: seen for row in self.rows if (seen := row.seen_price) is not None}
+
+    @property
+    def total(self) -> Decimal:
+        return sum((row.subtotal for row in self.rows), Decimal(0))
+
+    @property
+    def pieces(self) -> int:
+        return sum(row.pieces or 0 for row in self.rows)
+
+    @property
+    def shortages(self) -> int:
+        return sum(1 for row in self.rows if row.is_short)
