@@ -333,7 +333,7 @@ def test_a_second_relay_takes_other_aggregates_meanwhile():
 
 @committed
 def test_a_claim_is_of_the_size_asked_for_and_looks_past_what_is_closed(monkeypatch):
-    monkeypatch.setattr(outbox, "PAGE", 10)
+    monkeypatch.setattr(outbox.claiming, "PAGE", 10)
     recorder = Recorder()
     record(*[(1, sequence) for sequence in range(1, 31)])
     outbox.publish([recorder.consumer])
@@ -473,7 +473,7 @@ def test_a_consumer_whose_other_side_is_away_waits_and_nothing_is_counted():
 
 @committed
 def test_a_turn_ends_and_what_is_left_is_released(monkeypatch):
-    monkeypatch.setattr(outbox, "TURN", 0.05)
+    monkeypatch.setattr(outbox.relay, "TURN", 0.05)
     recorder = Recorder()
     recorder.seconds = 0.1
     record((1, 1), (2, 1), (3, 1))
@@ -593,7 +593,7 @@ def test_the_relay_waits_for_a_database_that_is_away_and_goes_on_when_it_is_back
 
 @committed
 def test_the_relay_waits_for_migrations(monkeypatch):
-    monkeypatch.setattr(outbox, "missing_migrations", lambda: ["core.0002_more"])
+    monkeypatch.setattr(outbox.relay, "missing_migrations", lambda: ["core.0002_more"])
     recorder = Recorder()
     record((1, 1))
     one = relay(recorder)
@@ -606,7 +606,7 @@ def test_the_relay_waits_for_migrations(monkeypatch):
 
 @committed
 def test_deliveries_done_a_week_ago_are_pruned_and_nothing_else(monkeypatch):
-    monkeypatch.setattr(outbox, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(outbox.finished, "PRUNE_BATCH", 2)
     first, second = Recorder("first", tries=1), Recorder("second")
     first.error_for = {(9, 1): ValueError()}
     now = clock.now()
