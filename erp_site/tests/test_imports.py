@@ -324,7 +324,7 @@ class TestWorker:
     @staticmethod
     def _crash_after(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """The process ends in the middle of a row: after its record, before the job knows."""
-        real, done = imports._advance, 0
+        real, done = imports.turns._advance, 0
 
         def advance(*args: Any) -> None:
             nonlocal done
@@ -333,7 +333,7 @@ class TestWorker:
                 raise KeyboardInterrupt
             real(*args)
 
-        monkeypatch.setattr(imports, "_advance", advance)
+        monkeypatch.setattr(imports.turns, "_advance", advance)
 
     def test_a_worker_whose_lease_was_taken_over_writes_nothing(self, desk: Client) -> None:
         job = checked(desk, "products", self.CONTENT)
@@ -353,7 +353,7 @@ class TestWorker:
         job = checked(desk, "products", self.CONTENT)
         desk.post(f"/import/{job.pk}/apply")
         real, away = (
-            imports._advance,
+            imports.turns._advance,
             [OperationalError(2006, "gone"), OperationalError(2006, "gone")],
         )
 
@@ -362,7 +362,7 @@ class TestWorker:
                 raise away.pop()
             real(*args)
 
-        monkeypatch.setattr(imports, "_advance", advance)
+        monkeypatch.setattr(imports.turns, "_advance", advance)
         with pytest.raises(OperationalError):
             imports.work(threading.Event(), imports.Tables())
         job.refresh_from_db()
@@ -377,7 +377,7 @@ class TestWorker:
             return "created"
 
         broken = imports.Kind("products", "x", "catalog.change_product", IMPORTS[0].fields, explode)
-        monkeypatch.setitem(imports._kinds, "products", broken)
+        monkeypatch.setitem(imports.registry._kinds, "products", broken)
         job = checked(desk, "products", self.CONTENT)
         assert (job.state, counts(job)) == (State.CHECKED, (5, 0, 0, 1))
         assert (
@@ -400,7 +400,7 @@ class TestWorker:
             return outcome
 
         kind = imports.Kind("products", "x", "catalog.change_product", IMPORTS[0].fields, refused)
-        monkeypatch.setitem(imports._kinds, "products", kind)
+        monkeypatch.setitem(imports.registry._kinds, "products", kind)
         reason = "This row could not be imported: the database does not take its values."
         job = checked(desk, "products", self.CONTENT)
         assert (job.state, counts(job)) == (State.CHECKED, (5, 0, 0, 1))
@@ -423,7 +423,7 @@ class TestWorker:
         def refused(*args: Any) -> None:
             raise ProgrammingError(1146, "no such table")
 
-        monkeypatch.setattr(imports, "Turn", refused)
+        monkeypatch.setattr(imports.worker, "Turn", refused)
         work()
         job.refresh_from_db()
         assert job.state == State.STOPPED
@@ -454,8 +454,8 @@ class TestWorker:
             read.append(content)
             return read_table(content)
 
-        monkeypatch.setattr(imports, "read_table", reading)
-        monkeypatch.setattr(imports, "SLICE", 0.0)  # a turn is one row
+        monkeypatch.setattr(imports.turns, "read_table", reading)
+        monkeypatch.setattr(imports.turns, "SLICE", 0.0)  # a turn is one row
         for job in jobs:
             desk.post(f"/import/{job.pk}/apply")
             work()
@@ -472,7 +472,7 @@ class TestWorker:
         assert tables.of(first) is one
         tables.of(second)
         assert tables.of(first) is not one
-        monkeypatch.setattr(imports, "Tables", lambda: tables)
+        monkeypatch.setattr(imports.worker, "Tables", lambda: tables)
         work()
         assert tables._last is None
 
@@ -481,7 +481,7 @@ class TestWorker:
     ) -> None:
         job = checked(desk, "products", self.CONTENT)
         desk.post(f"/import/{job.pk}/apply")
-        monkeypatch.setattr(imports, "SLICE", 0.0)
+        monkeypatch.setattr(imports.turns, "SLICE", 0.0)
         imports.work(threading.Event(), imports.Tables())
         assert desk.post(f"/import/{job.pk}/stop").status_code == 302
         work()
@@ -794,7 +794,7 @@ def test_a_file_is_read_before_the_transaction_that_keeps_it_and_not_again_in_a_
             raise busy.pop()
         return job
 
-    monkeypatch.setattr(imports, "read_table", reading)
+    monkeypatch.setattr(imports.jobs, "read_table", reading)
     monkeypatch.setattr(ImportJob.objects, "create", creating)
     content = b"SKU;Name;Price\nA;One;1,00\n"
     job = imports.create_job(actor=manager, kind="products", file_name="x.csv", content=content)
