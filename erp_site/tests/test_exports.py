@@ -164,7 +164,7 @@ def test_rows_are_read_a_chunk_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("erp_site.exporting.CHUNK", 2)
-    monkeypatch.setattr(tabular, "CHUNK", 2)
+    monkeypatch.setattr(tabular.writing, "CHUNK", 2)
     for _ in range(6):
         make_customer()
     pieces = iter(desk_of(viewer).get("/export/customers.csv").streaming_content)
