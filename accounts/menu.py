@@ -49,7 +49,13 @@ MENU: Final = (
                 "orders:list",
                 icon="shopping-cart",
                 permission=Permission.VIEW_ORDERS,
-                children=("orders:detail", "orders:new", "orders:amend", "orders:bulk", "orders:print"),
+                children=(
+                    "orders:detail",
+                    "orders:new",
+                    "orders:amend",
+                    "orders:bulk",
+                    "orders:print",
+                ),
             ),
             NavItem(
                 _("Customers"),

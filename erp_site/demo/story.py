@@ -24,7 +24,14 @@ from customers.services import create_customer, update_customer
 from erp_site.core import clock
 from erp_site.core.transactions import retrying_atomic
 from orders.models import Order
-from orders.services import NewItem, add_note, change_status, delete_order, place_order
+from orders.services import (
+    NewItem,
+    add_note,
+    amend_order,
+    change_status,
+    delete_order,
+    place_order,
+)
 from orders.states import OrderStatus as S
 
 from . import LOGINS, PASSWORD
@@ -86,6 +93,11 @@ STEP_NOTES: Final = {
         "Entregue sem ressalvas.",
     ),
 }
+AMENDMENTS: Final = (
+    "Cliente ligou: mudou a quantidade.",
+    "Comprador corrigiu o pedido por e-mail.",
+    "Combinado com o vendedor.",
+)
 CANCELLATIONS: Final = (
     "Cliente desistiu da compra.",
     "Pedido lançado em duplicidade.",
@@ -129,6 +141,8 @@ class Story:
         self.today = timezone.localdate(now)
         # The same story each time, moved to the day it is told.
         self.random = random.Random(SEED)  # noqa: S311 -- a story, not a secret
+        # What was added to the story later, so that the rest of it stays as it was.
+        self.calls = random.Random(SEED + 1)  # noqa: S311 -- the same
         self.queue: list[tuple[datetime, int, Act]] = []
         self.scheduled = 0
         self.shelves: list[Shelf] = []
@@ -393,6 +407,9 @@ class Story:
             self.later(
                 self.working_hours_after(moment, self.random.uniform(0.5, 3)), self.noting(order)
             )
+        if self.calls.random() < 0.08:
+            before_it_is_confirmed = self.working_hours_after(moment, self.calls.uniform(0.1, 0.4))
+            self.later(before_it_is_confirmed, self.amending(order, lines))
         stuck_at = None
         if moment > self.now - STICKY:
             self.recent += 1
@@ -416,6 +433,27 @@ class Story:
         note = self.random.choice(STEP_NOTES[to]) if self.sometimes(0.2) else ""
         actor = self.random.choices((self.operator, self.manager), (5, 1))[0]
         return lambda: change_status(actor=actor, order_id=order.pk, to=to, note=note)
+
+    def amending(self, order: Order, lines: list[tuple[Shelf, int]]) -> Act:
+        """The customer calls again: less of something, or more."""
+
+        def act() -> None:
+            index = self.calls.randrange(len(lines))
+            shelf, quantity = lines[index]
+            wanted = max(1, round(quantity * self.calls.choice((0.5, 0.75, 1.5, 2))))
+            wanted = min(wanted, quantity + shelf.available)
+            if wanted == quantity or not shelf.is_open(clock.now()):
+                return
+            lines[index] = shelf, wanted
+            shelf.available -= wanted - quantity
+            amend_order(
+                actor=self.operator,
+                order_id=order.pk,
+                items=[NewItem(it.pk, number) for it, number in lines],
+                reason=self.calls.choice(AMENDMENTS),
+            )
+
+        return act
 
     def noting(self, order: Order) -> Act:
         text = self.random.choice(DESK_NOTES)
