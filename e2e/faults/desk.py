@@ -75,6 +75,10 @@ class Desk:
     def place_with_key_in_body(self, customer: int, lines: Lines, key: str) -> httpx.Response:
         return self.http.post("/orders", json=_order(customer, lines, idempotency_key=key))
 
+    def amend(self, order: int, lines: Lines) -> httpx.Response:
+        items = [{"product_id": product, "quantity": quantity} for product, quantity in lines]
+        return self.http.patch(f"/orders/{order}", json={"items": items})
+
     def move(self, order: int, status: str) -> httpx.Response:
         """PATCH /orders/{id}/status."""
         return self.http.patch(f"/orders/{order}/status", json={"status": status})

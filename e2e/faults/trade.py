@@ -1,8 +1,9 @@
-"""A busy day at the desk: clients that order and cancel while things break, and the audit afterwards."""
+"""A busy day at the desk: clients order, change their mind and cancel while things break; and the audit afterwards."""
 
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,17 @@ class Acknowledged:
     id: int
     key: str
     lines: Lines
+    """As it was placed, which its key stands for."""
+    amended: Lines
+    """As it is now."""
     deleted: bool
+
+    @property
+    def events(self) -> int:
+        """How many the feed has of it: two of its beginning, up to three of its amendment, four of its end."""
+        was, now = Counter(dict(self.lines)), Counter(dict(self.amended))
+        amending = (was != now) + bool(now - was) + bool(was - now)
+        return 2 + amending + (4 if self.deleted else 0)
 
 
 @dataclass
@@ -64,18 +75,25 @@ class Trade:
 
     def _deal(self) -> Acknowledged:
         key = new_key()
-        chosen = random.sample(self.products, random.randint(1, len(self.products)))
-        lines = [(product, random.randint(1, 3)) for product in chosen]
+        lines = self._any_lines()
         placed = insist(lambda: self.desk.place(self.customer, lines, key), self.weather)
         assert placed.status_code in {200, 201}, placed.text
         if placed.status_code == 200:
             self.weather.add("booked, but cut off before the answer")
         order = int(placed.json()["id"])
+        amended = self._any_lines() if random.random() < 0.25 else lines
+        if amended != lines:
+            answer = insist(lambda: self.desk.amend(order, amended), self.weather)
+            assert answer.status_code == 200, answer.text
         deleted = random.random() < 0.25
         if deleted:
             answer = insist(lambda: self.desk.delete(order), self.weather)
             assert answer.status_code == 200, answer.text
-        return Acknowledged(order, key, lines, deleted)
+        return Acknowledged(order, key, lines, amended, deleted)
+
+    def _any_lines(self) -> Lines:
+        chosen = random.sample(self.products, random.randint(1, len(self.products)))
+        return [(product, random.randint(1, 3)) for product in chosen]
 
     # --- the audit
 
@@ -89,7 +107,7 @@ class Trade:
         assert len({order.id for order in self.orders}) == len(self.orders)
         reserved = dict.fromkeys(self.products, 0)
         for order in self.orders:
-            for product, quantity in order.lines if not order.deleted else ():
+            for product, quantity in order.amended if not order.deleted else ():
                 reserved[product] += quantity
         assert {product: self.desk.stock(product)[1] for product in self.products} == reserved
         assert {product: self.desk.ledger(product)[1] for product in self.products} == reserved
@@ -113,7 +131,7 @@ class Trade:
 
     def _assert_published(self) -> None:
         """Each order's events reach the feed, each once, in their sequence."""
-        wanted = {order.id: list(range(1, 7 if order.deleted else 3)) for order in self.orders}
+        wanted = {order.id: list(range(1, order.events + 1)) for order in self.orders}
         seen: dict[int, list[int]] = {order: [] for order in wanted}
         position = 0
         deadline = time.monotonic() + PUBLISHED_WITHIN
@@ -127,10 +145,11 @@ class Trade:
 
     def __str__(self) -> str:
         deleted = sum(order.deleted for order in self.orders)
+        amended = sum(order.amended != order.lines for order in self.orders)
         happened = "".join(
             f", {count} x {what}" for what, count in sorted(self.weather.happened.items())
         )
-        return f"{len(self.orders)} orders acknowledged, {deleted} of them cancelled{happened}"
+        return f"{len(self.orders)} orders acknowledged, {amended} of them amended, {deleted} cancelled{happened}"
 
 
 def open_trade(desk: Desk) -> Trade:

@@ -19,6 +19,7 @@ import uuid_utils.compat
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from redis.client import PubSub
 
 from catalog.models import LowStockNotice
 from catalog.services import adjust_stock
@@ -566,6 +567,25 @@ def test_a_commit_wakes_the_relays_of_other_processes_over_redis(redis_server, r
         }
         subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=PATIENCE)
         wait_for(lambda: recorder.got == [(1, 1)])
+
+
+@committed
+def test_a_relay_listens_again_after_whatever_its_connection_to_redis_met(
+    redis_server, redis, monkeypatch
+):
+    """redis-py lets a TypeError out where a connection is lost during a poll: the listening ended for good."""
+    get_message = PubSub.get_message
+
+    def lost(*_args, **_kwargs):
+        monkeypatch.setattr(PubSub, "get_message", get_message)
+        raise TypeError("argument must be an int, or have a fileno() method.")
+
+    monkeypatch.setattr("erp_site.core.redis.PAUSE", 0.5)
+    with running(relay(Recorder())):
+        wait_for(lambda: redis.pubsub_numsub(outbox.WAKE_CHANNEL) == [(outbox.WAKE_CHANNEL, 1)])
+        monkeypatch.setattr(PubSub, "get_message", lost)
+        wait_for(lambda: redis.pubsub_numsub(outbox.WAKE_CHANNEL) == [(outbox.WAKE_CHANNEL, 0)])
+        wait_for(lambda: redis.pubsub_numsub(outbox.WAKE_CHANNEL) == [(outbox.WAKE_CHANNEL, 1)])
 
 
 @committed

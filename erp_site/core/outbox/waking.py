@@ -4,9 +4,12 @@ import threading
 import time
 from typing import Final
 
+import structlog
 from redis.exceptions import RedisError
 
 from erp_site.core import redis
+
+log = structlog.get_logger(__name__)
 
 POLL: Final = 0.5  # seconds between two looks when nobody wakes the relay
 WAKE_CHANNEL: Final = "erp:wake"
@@ -37,7 +40,7 @@ def ring() -> None:
 
 
 def listen(url: str, bell: threading.Event, stop: threading.Event) -> None:
-    """Ring the bell when another process calls `wake`."""
+    """Ring the bell when another process calls `wake`, whatever Redis and its client do meanwhile."""
     while not stop.is_set():
         try:
             with redis.client(url, POLL * 4).pubsub(ignore_subscribe_messages=True) as channel:
@@ -46,4 +49,7 @@ def listen(url: str, bell: threading.Event, stop: threading.Event) -> None:
                     if channel.get_message(timeout=POLL):
                         bell.set()
         except RedisError:
+            stop.wait(redis.PAUSE)
+        except Exception as error:  # noqa: BLE001 -- redis-py lets a TypeError out where a connection is lost in a poll
+            log.warning("relay_wake_failed", error=f"{type(error).__name__}: {error}")
             stop.wait(redis.PAUSE)
