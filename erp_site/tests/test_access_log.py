@@ -73,6 +73,18 @@ def test_a_link_to_a_new_password_is_not_in_the_log(lines: Any, settings: Any) -
     assert line["path"] == "/accounts/password/reset/key/2-***/"
 
 
+def test_nor_is_one_that_is_refused_before_it_is_looked_up(lines: Any, settings: Any) -> None:
+    key = "/accounts/password/reset/key/2-cx4kq1-0123456789abcdef"
+    Client().get(key)
+    settings.ALLOWED_HOSTS = ["orders.example.com"]
+    Client(headers={"Host": "evil.example"}).get(f"{key}/")
+    hidden = "/accounts/password/reset/key/2-***"
+    assert [(line["path"], line["status"]) for line in lines()] == [
+        (hidden, 301),
+        (f"{hidden}/", 400),
+    ]
+
+
 def test_the_demo_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     Client().get("/api/v1/orders")
     assert "/api/v1/orders" not in capsys.readouterr().err
