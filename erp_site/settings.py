@@ -498,6 +498,8 @@ SECURE_CSP = {
     "frame-ancestors": [CSP.NONE],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; also the API's largest body (413 beyond)
+#: No form has more. They are read into memory before anybody asks who sends them, each as large as one may be.
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 FILE_UPLOAD_HANDLERS = ["erp_site.core.uploads.LimitedUploadHandler"]  # never a file on the disk
 
 AUTH_USER_MODEL = "accounts.User"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.base import ContentFile
 from django.test import Client
 
 from accounts.models import User
@@ -134,6 +135,13 @@ class TestWhatOnlyAnEnemySends:
         )
         assert answer.status_code == 400
         assert "Solicitação inválida" in answer.content.decode()
+
+    def test_a_visitor_cannot_fill_the_memory_with_files(self, client: Client) -> None:
+        one = ContentFile(b"x" * 1000, "one.csv")
+        files = {name: ContentFile(b"x" * 1000, f"{name}.csv") for name in ("first", "second")}
+        typed = {"login": "a@example.com", "password": "b"}
+        assert client.post("/accounts/login/", {**typed, "first": one}).status_code == 200
+        assert client.post("/accounts/login/", {**typed, **files}).status_code == 400
 
     def test_the_token_endpoint_takes_posts_alone(self, client: Client) -> None:
         for ask in (client.options, client.get, client.put):
