@@ -17,7 +17,7 @@ from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxDetails
 
 from .errors import Busy, DomainError
-from .problems import API_PREFIX
+from .problems import API_PREFIX, FOR_ONE
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,7 @@ class PageMiddleware:
             if lost and "text/html" in request.headers.get("Accept", ""):  # somebody's browser
                 response = redirect(_page_above(request.path))
             patch_vary_headers(response, VARY)
+            response.headers.setdefault("Cache-Control", FOR_ONE)
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

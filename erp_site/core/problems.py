@@ -27,6 +27,8 @@ CONTENT_TYPE: Final = "application/problem+json"
 API_PREFIX: Final = "/api/"
 log = structlog.get_logger(__name__)
 
+#: What an answer says of itself unless it says more: it is for one reader, and no cache keeps it for another.
+FOR_ONE: Final = "private, no-cache"
 #: Headers of an answer that stay when a problem takes its place.
 KEPT: Final = (
     "Allow", "Retry-After", "WWW-Authenticate", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
@@ -231,6 +233,7 @@ class ApiProblemMiddleware:
         ).startswith(CONTENT_TYPE):
             kept = {name: response[name] for name in KEPT if name in response}
             response = problem(response.status_code, headers=kept)
+        response.headers.setdefault("Cache-Control", FOR_ONE)
         return response
 
     @staticmethod

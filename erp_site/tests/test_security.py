@@ -71,6 +71,17 @@ class TestBrowsers:
         assert [it for it in scripts if " src=" not in it and "application/json" not in it] == []
 
     @pytest.mark.django_db
+    @pytest.mark.parametrize(
+        "path",
+        ["/", "/customers/", "/nowhere", "/export/customers.csv", "/api/v1/customers", "/api/v1/nowhere"],
+    )  # fmt: skip
+    def test_what_is_made_for_one_reader_is_kept_for_no_other(
+        self, desk_of: Callable[[User], Client], viewer: User, path: str
+    ) -> None:
+        desk = desk_of(viewer)
+        assert desk.get(path)["Cache-Control"] == "private, no-cache"
+
+    @pytest.mark.django_db
     def test_a_made_up_host_is_refused(self, client: Client) -> None:
         assert client.get("/docs", headers={"Host": "evil.example"}).status_code == 400
         answer = client.get("/api/v1/orders", headers={"Host": "evil.example"})
