@@ -558,6 +558,7 @@ def test_relays_side_by_side_tell_each_event_once_and_in_sequence(
         ("0.0.0.0", False, False),
         ("169.254.169.254", False, False),
         ("100.64.0.1", False, False),
+        ("192.0.0.192", False, False),
         ("224.0.0.1", False, False),
         ("fe80::1%eth0", False, False),
         ("fd00::1", False, False),

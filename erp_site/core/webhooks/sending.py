@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from http.client import HTTPException
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from django.conf import settings
@@ -33,6 +33,8 @@ USER_AGENT: Final = "ERP-Pedidos-Webhook/1"
 #: inner one; the third is for documents.
 _GLOBAL: Final = IPv6Network("2000::/3")
 _CLOSED: Final = tuple(map(IPv6Network, ("2001::/32", "2002::/16", "3fff::/20")))
+#: Of IETF protocols; some clouds tell a machine its own secrets there. Python before 3.12.4 takes it for public.
+_CLOSED_IPV4: Final = IPv4Network("192.0.0.0/24")
 
 #: What goes wrong on the way there and back; a certificate for another name is a ValueError.
 UNSENT: Final = (HTTPError, HTTPException, OSError, ValueError)
@@ -216,7 +218,7 @@ def objection(address: str, *, is_secret: bool) -> str | None:
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
     if isinstance(ip, IPv6Address) and (ip not in _GLOBAL or any(ip in net for net in _CLOSED)):
         return False
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and ip not in _CLOSED_IPV4
 
 
 def _host_of(url: Url) -> str:
