@@ -57,6 +57,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
         return User.objects.normalize_email(email)
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Guesses at an account count together: allauth counts each Host apart, and whoever guesses writes its port."""
+        return self.clean_email(credentials.get("email", ""))
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """The same answer the API's own limits use: X-Forwarded-For for TRUSTED_PROXIES hops."""
         return client_ip(request)

@@ -85,6 +85,14 @@ class TestSignInLimits:
         answer = login(anonymous, viewer.email)
         assert (answer.status, answer.code) == (429, "rate_limited")
 
+    def test_guesses_count_whatever_host_they_name(
+        self, anonymous: Api, viewer: User, limits: None
+    ) -> None:
+        hosts = [f"testserver:{port}" for port in range(1, 6)]
+        for host in hosts:
+            assert login(anonymous, viewer.email, "wrong", headers={"Host": host}).status == 401
+        assert login(anonymous, f" {viewer.email.upper()}").status == 429
+
     def test_who_guessed_too_often_is_told_when_the_first_guess_is_forgotten(
         self, anonymous: Api, viewer: User, limits: None, later: Callable[[float], None]
     ) -> None:
