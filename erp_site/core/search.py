@@ -22,6 +22,8 @@ from .statements import Insert
 LONGEST_WORD: Final = 40
 MOST_WORDS: Final = 40
 MOST_TERMS: Final = 6
+#: Characters of a text with accents that are looked at: more than any field has that is found by its words.
+LONGEST_FOLDED: Final = 1_000
 _LAST: Final = "z"
 _CODE: Final = "."
 #: Above every character in every collation of SQLite, MariaDB and MySQL.
@@ -32,6 +34,10 @@ _FEW: Final = 500
 
 def fold(text: str) -> str:
     """Lower case, without accents, all other letters spelled as their code point: "Ação" -> "acao"."""
+    if not text.isascii():
+        # A row of accents is sorted, which takes time by the square of its length, and all other requests of the
+        # process wait: half a megabyte of them, typed as a search, took minutes.
+        text = text[:LONGEST_FOLDED]
     # Twice, since each makes work for the other: "№" is taken apart into "No", which has a capital then.
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(

@@ -1,6 +1,7 @@
 """Search by beginnings of words: what a word is, and that the index finds just those, on every database."""
 
 import importlib
+import time
 from typing import Any, Final
 
 import pytest
@@ -90,8 +91,17 @@ class TestWords:
         assert folded == folded.lower() == search.fold(folded)
 
     def test_no_sign_keeps_a_capital(self) -> None:
-        signs = " ".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
-        assert [it for it in search.fold(signs).split() if it != it.lower()] == []
+        signs = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+        some = (" ".join(signs[at : at + 500]) for at in range(0, len(signs), 500))
+        assert [it for it in " ".join(map(search.fold, some)).split() if it != it.lower()] == []
+
+    def test_a_long_row_of_accents_is_no_long_work(self) -> None:
+        """All other requests of the process waited: as long as it was, squared."""
+        accents = "\u0315\u0300" * 20_000
+        began = time.perf_counter()
+        assert search.words(f"Ação {accents}") == ["acao"]
+        assert time.perf_counter() - began < 0.5
+        assert search.words("a " * 20_000 + "tea") == ["a", "tea"]
 
     @given(st.text(min_size=1), st.text())
     def test_case_and_accents_never_hide_a_word(self, one: str, other: str) -> None:
