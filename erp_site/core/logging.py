@@ -3,13 +3,18 @@
 import logging
 import logging.config
 import sys
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
 from django.utils.log import CallbackFilter
 
 from . import request_id
+
+#: What anybody can do that Django logs; the message says all, and a traceback each time would drive other lines out.
+BY_ANYBODY: Final = (
+    "DisallowedHost", "RequestDataTooBig", "SuspiciousMultipartForm", "TooManyFieldsSent", "TooManyFilesSent",
+)  # fmt: skip
 
 
 def configuration(*, json: bool, debug: bool) -> None:
@@ -62,8 +67,10 @@ def configuration(*, json: bool, debug: bool) -> None:
             "loggers": {
                 # What was answered is in the access log, with its request id; only failures are news.
                 "django.request": {"level": "ERROR", "filters": ["with_traceback"]},
-                # Anybody can ask for another host; the message says all.
-                "django.security.DisallowedHost": {"filters": ["without_traceback"]},
+                **{
+                    f"django.security.{name}": {"filters": ["without_traceback"]}
+                    for name in BY_ANYBODY
+                },
                 "django.server": {"level": "WARNING"},
                 "django.db.backends": {"level": "INFO"},
                 "django.utils.autoreload": {"level": "WARNING"},

@@ -7,6 +7,7 @@ import logging
 import os
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -17,6 +18,7 @@ from accounts.models import User
 from erp_site.testing import PASSWORD
 
 pytestmark = pytest.mark.django_db
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
@@ -149,6 +151,23 @@ def test_an_unavailable_database_is_not_logged_without_its_request_id(
     (line,) = lines()
     assert (line["status"], line["request_id"]) == (503, "probe-1")
     assert [record for record in caplog.records if record.name == "django.request"] == []
+
+
+def test_too_much_in_a_form_is_no_traceback_in_the_log(
+    lines: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for typed in ({"x": "a" * (1024**2 + 1)}, {f"x{number}": "a" for number in range(2000)}):
+        Client().post("/accounts/login/", typed)
+        Client().post("/accounts/login/", urlencode(typed), content_type=FORM)
+    told = [
+        (record.name, record.exc_info) for record in caplog.records if "security" in record.name
+    ]
+    assert told == [
+        ("django.security.RequestDataTooBig", None),
+        ("django.security.RequestDataTooBig", None),
+        ("django.security.TooManyFieldsSent", None),
+        ("django.security.TooManyFieldsSent", None),
+    ]
 
 
 def test_a_wrong_host_is_one_line_that_says_how_to_mend_it(
