@@ -3,6 +3,7 @@
 import io
 import random
 import re
+import tracemalloc
 import zipfile
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -258,6 +259,121 @@ def test_what_a_reader_might_see_otherwise_is_refused() -> None:
     ):
         with pytest.raises(Invalid, match="cannot be read"):
             read_table(content)
+
+
+ROWS = b"<sheetData>"
+
+
+def test_cells_that_do_not_say_where_they_are_follow_one_another() -> None:
+    rows = b"<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c></row>"
+    table = read_table(altered(b"</sheetData>", rows + b"</sheetData>"))
+    assert [line.cells for line in table.lines] == [["A", "Tea"], [1.0, 2.0], [3.0, ""]]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"<row>" + b"<c><v>1</v></c>" * (tabular.MOST_COLUMNS + 1) + b"</row>",
+        b"<row><c><v>1</v></c></row>" * (tabular.MOST_ROWS + 2),
+        b"<row/>" * (tabular.MOST_ROWS + 1) + b"<row><c><v>1</v></c></row>",
+        b'<row><c r="BH1"><v>1</v></c><c><v>1</v></c></row>',
+        b'<row r="20001"/><row><c><v>1</v></c></row>',
+    ],
+)
+def test_and_are_refused_where_they_come_too_far(rows: bytes) -> None:
+    with pytest.raises(Invalid, match="too large"):
+        read_table(altered(ROWS, ROWS + rows))
+
+
+def test_a_place_may_be_written_to_so_often() -> None:
+    with pytest.raises(Invalid, match="too large"):
+        read_table(altered(ROWS, ROWS + b'<c r="A1"/>' * ((tabular.MOST_ROWS + 1) * 60 + 1)))
+
+
+def test_a_long_text_in_many_cells_is_refused_before_the_reader_copies_it() -> None:
+    text = "A" * 32_000  # which the file keeps once
+    few = xlsx(["SKU"], *([text] for _ in range(20)))
+    assert [line.cells for line in read_table(few).lines] == [[text]] * 20
+    many = xlsx(["SKU"], *([text] for _ in range(tabular.LARGEST_TEXT // len(text) + 1)))
+    assert len(many) < 100_000
+    with pytest.raises(Invalid, match="too much text"):
+        read_table(many)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        b"0<!-- -->1", b"0<?pi ?>1", b"0<![CDATA[1]]>", b"0&#49;", b"0<x>1</x>", b" 1 ", b"+1", b"1.0", b"x",
+        b"999999999",
+    ],
+)  # fmt: skip
+def test_the_number_of_a_text_that_a_reader_might_see_otherwise_is_refused(number: bytes) -> None:
+    with pytest.raises(Invalid, match="cannot be read"):
+        read_table(altered(b"<v>1</v>", b"<v>" + number + b"</v>"))
+
+
+def test_and_so_are_texts_and_cells_in_one_another() -> None:
+    inner = b'<c r="A2" t="s"><c r="A2" t="n">'
+    for content in (
+        altered(b"<si>", b"<si><si>", member="xl/sharedStrings.xml"),
+        altered(b'<c r="A2" t="s">', inner),
+    ):
+        with pytest.raises(Invalid, match="cannot be read"):
+            read_table(content)
+
+
+def test_a_cell_that_names_no_text_is_empty() -> None:
+    table = read_table(altered(b"<v>1</v>", b"<v></v>"))
+    assert (table.header, [line.cells for line in table.lines]) == (["SKU"], [["A"]])
+
+
+def test_a_csv_file_of_line_breaks_takes_no_memory_for_each() -> None:
+    content = b"SKU;Name\nA;Tea\n" + b"\n" * 300_000
+    tracemalloc.start()
+    try:
+        table = read_table(content)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [line.cells for line in table.lines] == [["A", "Tea"]]
+    assert peak < 20 * len(content)
+
+
+def test_a_sheet_of_another_format_is_refused() -> None:
+    """Of which 800 bytes were 3 GB, once the reader had repeated a cell as often as they say."""
+    of, office = (
+        "urn:oasis:names:tc:opendocument:xmlns",
+        "application/vnd.oasis.opendocument.spreadsheet",
+    )
+    names = (
+        f'xmlns:office="{of}:office:1.0" xmlns:table="{of}:table:1.0" xmlns:text="{of}:text:1.0"'
+    )
+    cell = '<table:table-cell office:value-type="string"><text:p>A</text:p></table:table-cell>'
+    rows = f'<table:table-row table:number-rows-repeated="50">{cell}</table:table-row>'
+    sheet = (
+        f'<office:spreadsheet><table:table table:name="S">{rows}</table:table></office:spreadsheet>'
+    )
+    content = f"<office:document-content {names}><office:body>{sheet}</office:body></office:document-content>"
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("mimetype", office)
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", content)
+    with pytest.raises(Invalid, match="cannot be read"):
+        read_table(file.getvalue())
+
+
+def test_of_a_file_that_is_two_workbooks_the_one_that_was_looked_at_is_read() -> None:
+    hidden, shown = altered(CELL, FAR), bytearray(altered())
+    shown[-18] = (
+        1  # the number of its disk, which one reader overlooks and the other takes for no end of an archive
+    )
+    assert [line.cells for line in read_table(hidden + bytes(shown)).lines] == [["A", "Tea"]]
+    twice = io.BytesIO(altered())
+    with zipfile.ZipFile(twice, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("xl/worksheets/sheet1.xml", "<worksheet/>")
+    with pytest.raises(Invalid, match="cannot be read"):
+        read_table(twice.getvalue())
 
 
 def test_a_damaged_file_is_refused() -> None:

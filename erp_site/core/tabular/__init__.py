@@ -19,13 +19,14 @@ from .cells import (
     unguard,
 )
 from .reading import LARGEST_FILE, Line, Table, read_table
-from .workbooks import LARGEST_UNPACKED, MOST_COLUMNS, MOST_ROWS
+from .workbooks import LARGEST_TEXT, LARGEST_UNPACKED, MOST_COLUMNS, MOST_ROWS
 from .writing import CHUNK, CSV_TYPE, XLSX_TYPE, Encoding, csv_lines, xlsx_file
 
 __all__ = [
     "CHUNK",
     "CSV_TYPE",
     "LARGEST_FILE",
+    "LARGEST_TEXT",
     "LARGEST_UNPACKED",
     "MOST_COLUMNS",
     "MOST_ROWS",

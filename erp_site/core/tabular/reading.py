@@ -3,8 +3,9 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from django.utils.translation import gettext as _
@@ -55,10 +56,11 @@ def read_table(content: bytes) -> Table:
             text = text.removeprefix(first)  # its line stays, so that the others keep their numbers
         else:
             delimiter = _delimiter(first)
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        # Not as a list: a file of line breaks alone would be five million rows in memory, none of which is kept.
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return _table(([unguard(cell) for cell in row] for row in rows), delimiter)
     except (csv.Error, TypeError, ValueError) as error:
         raise unreadable(_("This is neither a CSV nor an XLSX file.")) from error
-    return _table([[unguard(cell) for cell in row] for row in rows], delimiter)
 
 
 def _decoded(content: bytes) -> str:
@@ -75,10 +77,11 @@ def _delimiter(first_line: str) -> str:
     return max(";\t,", key=lambda mark: len(next(csv.reader([first_line], delimiter=mark), [])))
 
 
-def _table(rows: Sequence[Sequence[Cell]], delimiter: str = "") -> Table:
-    numbered = [
+def _table(rows: Iterable[Sequence[Cell]], delimiter: str = "") -> Table:
+    kept = (
         (number, row) for number, row in enumerate(rows, 1) if any(as_text(cell) for cell in row)
-    ]
+    )
+    numbered = list(islice(kept, MOST_ROWS + 2))
     if len(numbered) < 2:
         raise unreadable(_("The file has no rows below its first one, which names the columns."))
     if len(numbered) - 1 > MOST_ROWS:
