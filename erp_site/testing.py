@@ -119,9 +119,27 @@ def _fresh_caches() -> Iterator[None]:
     counting.forget()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_are_found_when_asked_for() -> None:
+    """Otherwise each test's client begins by reading the folders of all static files."""
+    from django.conf import settings  # noqa: PLC0415 -- the plugin loads before Django
+
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def costs_of_a_hash() -> dict[str, int]:
+    """What the product spends on a password. Tests sign in a thousand times, and spend next to nothing."""
+    from accounts.hashers import Argon2  # noqa: PLC0415 -- the plugin loads before Django
+
+    costs = {"time_cost": Argon2.time_cost, "memory_cost": Argon2.memory_cost}
+    Argon2.time_cost, Argon2.memory_cost = 1, 8
+    return costs
+
+
 @functools.cache
 def _hashed() -> str:
-    """PASSWORD as it is stored. Hashing is made to be slow, and a run makes thousands of users."""
+    """PASSWORD as it is stored. Even a cheap hash is dear, and a run makes thousands of users."""
     from django.contrib.auth.hashers import make_password  # noqa: PLC0415
 
     return make_password(PASSWORD)

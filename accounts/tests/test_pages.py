@@ -13,6 +13,7 @@ from django.core.cache import cache
 from django.test import Client, RequestFactory
 
 from accounts.backends import RoleBackend, SessionStore
+from accounts.hashers import Argon2
 from accounts.models import User
 from accounts.views import csrf_failure
 from erp_site.core import clock
@@ -250,7 +251,11 @@ class TestCsrfFailure:
         assert (response.status_code, b'"csrf_failed"' in response.content) == (403, True)
 
 
-def test_passwords_are_hashed_with_owasps_minimum() -> None:
+def test_passwords_are_hashed_with_owasps_minimum(
+    costs_of_a_hash: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, cost in costs_of_a_hash.items():
+        monkeypatch.setattr(Argon2, name, cost)
     assert make_password("x").startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
