@@ -19,6 +19,7 @@ def test_each_figure_leads_to_the_list_behind_it(
     low = make_product("DASH-1", on_hand=3, low_stock_threshold=5)
     order = place(make_customer("Dash Board"), (low, 1), due_date="2020-02-02")
     page = desk("operator")
+    page.goto("/")
     for tile in ("Late", "To confirm", "Running low"):
         link = page.locator(".tile", has_text=tile)
         count = link.locator(".tile-count").inner_text()
@@ -40,6 +41,7 @@ def test_each_figure_leads_to_the_list_behind_it(
 
 def test_a_viewer_reads_and_is_offered_nothing_to_do(desk: Desk) -> None:
     page = desk("viewer")
+    page.goto("/")
     expect(page.get_by_role("heading", name="Where things stand")).to_be_visible()
     expect(page.get_by_role("link", name="New order")).to_have_count(0)
     page.keyboard.press("n")
@@ -52,6 +54,7 @@ def test_the_dashboard_is_accessible_and_fits_a_phone(
     desk: Desk, complaints: Callable[[Page], list[str]], role: str, theme: str
 ) -> None:
     page = desk(role)
+    page.goto("/")
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
     page.get_by_text("The same as a table").click()
     assert complaints(page) == []

@@ -34,6 +34,7 @@ def test_a_role_sees_the_pages_it_may_open_and_only_those_open(
 ) -> None:
     watch.expect("status of 403")
     page = desk(role)
+    page.goto("/")
     menu = page.get_by_role("navigation", name="Main")
     links = {
         link.inner_text().strip(): link.get_attribute("href") or ""
@@ -63,6 +64,7 @@ def test_ctrl_k_leads_to_pages_products_customers_and_actions(
     make_product("KAY-1", name="Kayaque azul")
     make_customer("Kayak Aluguel")
     page = desk()
+    page.goto("/")
     page.keyboard.press("Control+k")
     palette = page.get_by_role("dialog", name="Go to")
     expect(palette.get_by_role("option").first).to_have_attribute("aria-selected", "true")
@@ -109,6 +111,7 @@ def test_an_answer_that_comes_late_does_not_take_the_choice_back(
     make_product("SOLV-1", name="Diluente azul")
     make_customer("Diluent Aluguel")
     page = desk()
+    page.goto("/")
     palette = page.get_by_role("dialog", name="Go to")
     page.keyboard.press("Control+k")
     page.keyboard.type("dilu")
@@ -127,6 +130,7 @@ def test_enter_before_the_answer_leads_to_what_was_typed(
 ) -> None:
     make_customer("Enterprise Aluguel")
     page = desk()
+    page.goto("/")
     palette = page.get_by_role("dialog", name="Go to")
     page.keyboard.press("Control+k")
     expect(palette.get_by_role("option", name="New order")).to_be_visible()

@@ -120,6 +120,7 @@ def test_ten_lines_by_keyboard_alone(
     customer = make_customer("Padaria Ten Lines")
     products = [make_product(f"TEN-{number}", price="2.50", on_hand=99) for number in range(10)]
     page = desk("operator")
+    page.goto("/")
     page.keyboard.press("n")
     page.wait_for_url("**/orders/new")
     page.keyboard.type("padaria ten")

@@ -707,6 +707,7 @@ def test_ctrl_k_leads_to_an_order_a_customer_a_product_and_a_page(
     customer, product = make_customer("Palette Reader"), make_product("PALETTE-1")
     order = place(customer, (product, 1))
     page = desk("operator")
+    page.goto("/")
     for typed, found, address in (
         (str(order["id"]), order["number"], f"/orders/{order['id']}"),
         ("palette read", "Palette Reader", f"/customers/{customer['id']}"),
