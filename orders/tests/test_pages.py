@@ -439,6 +439,16 @@ def test_pasted_lines_beyond_what_an_order_holds_stay_in_their_field(
     assert response.context["pasted"] == "CAF-1;1"
 
 
+def test_a_paste_that_is_no_order_is_not_even_read(
+    desk: Client, make_product: Callable[..., Product], customer: Customer
+) -> None:
+    make_product("CAF-1")
+    pasted = "\r\n".join(["CAF-1;1"] * 2002)
+    response = desk.post("/orders/new", entry(customer, action="paste", pasted=pasted))
+    assert response.context["problems"] == ["An order has at most 200 items."]
+    assert (len(response.context["lines"]), response.context["pasted"]) == (0, pasted)
+
+
 @pytest.mark.parametrize(
     ("action", "left"),
     [

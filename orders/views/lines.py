@@ -13,6 +13,8 @@ from orders.models import MOST_ITEMS, Order, OrderItem
 
 #: Of a long paste with the wrong column, the first few lines say it all.
 MOST_PROBLEMS: Final = 10
+#: Of lines that are pasted at once. More are no order, and reading them would keep others waiting.
+MOST_PASTED: Final = 10 * MOST_ITEMS
 
 
 def no_product(code: str) -> str:
@@ -84,6 +86,8 @@ class EntryLines:
 
     def paste(self, text: str) -> tuple[Sequence[str], str]:
         """Add the pasted lines; what cannot be read or found is named, and stays in its field."""
+        if text.count("\n") > MOST_PASTED:
+            return [_("An order has at most %(most)s items.") % {"most": MOST_ITEMS}], text
         pasted = pasted_lines(text)
         room = max(0, MOST_ITEMS - len(self.rows))
         readable = [each for each in pasted if each.code]
