@@ -136,6 +136,41 @@ def test_a_change_under_way_is_there_after_a_reload_and_not_offered_to_another_o
     expect(page.locator("#draft")).to_be_hidden()
 
 
+def test_an_address_of_several_lines_stays_one_when_something_else_is_changed(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:
+    product = make_product("AMEND-ADDRESS")
+    address = "Rua A, 1\nCentro\nOlinda"
+    order = place(make_customer("Three Lines"), (product, 1), delivery_address=address)
+    page = desk("operator")
+    edit(page, order)
+    page.get_by_label("Quantity of AMEND-ADDRESS").fill("4")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    found = read(served, order)
+    assert (lines(found), found["delivery_address"]) == ({"AMEND-ADDRESS": 4}, address)
+
+
+def test_whoever_goes_back_to_the_form_finds_the_order_of_now_in_it(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
+) -> None:
+    order = place(make_customer("Back Again"), (make_product("AMEND-BACK"), 1))
+    page = desk("operator")
+    edit(page, order)
+    page.get_by_label("Notes").fill("Mine")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    with served.api() as api:
+        api.patch(f"/orders/{order['id']}", json={"notes": "Theirs"}).raise_for_status()
+    page.go_back()
+    page.wait_for_url("**/amend")
+    expect(page.locator("#code")).to_be_focused()
+    assert (page.locator("[name=version]").input_value(), page.get_by_label("Notes").input_value()) == (
+        "3",
+        "Theirs",
+    )  # fmt: skip
+
+
 def test_a_lost_answer_to_a_change_is_sent_again_without_harm(
     desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served, watch: Watch
 ) -> None:

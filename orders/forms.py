@@ -107,6 +107,8 @@ class DeliveryForm(forms.Form):
         label=_("Delivery address"),
         required=False,
         max_length=500,
+        # A field of one line would join the lines of an address: "Rua A, 1Centro".
+        widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Left empty, it is the customer's own."),
     )
     notes = LinesField(

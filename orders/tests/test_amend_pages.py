@@ -108,6 +108,23 @@ def test_without_an_address_it_goes_to_the_customers_own(
     assert get_order(order.pk).delivery_address == "Rua Própria, 1"
 
 
+def test_texts_of_several_lines_that_were_not_touched_stay_as_they_are(
+    desk: Client, product: Product, place: Callable[..., Order], make_customer: Any
+) -> None:
+    customer = make_customer(address="Rua Própria, 1")
+    texts = {"delivery_address": "Rua A, 1\r\nCentro", "notes": "Ring\ntwice"}
+    for given in (texts, texts | {"delivery_address": ""}):
+        order = place((product, 1), customer_id=customer.pk, **given)
+        response = desk.get(f"/orders/{order.pk}/amend")
+        assert '<textarea name="delivery_address"' in response.content.decode()
+        form = form_of(desk, order)
+        typed = {name: form[name].replace("\r\n", "\n").replace("\n", "\r\n") for name in texts}
+        desk.post(f"/orders/{order.pk}/amend", form | typed)
+        saved = get_order(order.pk)
+        assert {name: getattr(saved, name) for name in texts} == given
+        assert saved.version == 1, "nothing was changed"
+
+
 @pytest.mark.parametrize(
     ("action", "sent", "left"),
     [
@@ -188,6 +205,21 @@ def test_a_line_that_both_have_changed_is_asked_about(
     assert response.status_code == 422, "htmx shows it"
     assert f"{product.sku}: now “5”, yours “7”" in text_of(response)
     assert [line.quantity for line in response.context["lines"]] == ["7"]
+
+
+def test_a_form_that_does_not_tell_its_lines_has_typed_all_that_differs(
+    desk: Client, make_product: Callable[..., Product], place: Callable[..., Order], manager: User
+) -> None:
+    same, gone, new = (make_product(sku) for sku in ("SAME", "GONE", "NEW"))
+    order = place((same, 1), (gone, 3))
+    mine = form_of(desk, order) | {"opened_lines": "not in our hand"}
+    theirs = [NewItem(same.pk, 1), NewItem(new.pk, 2)]
+    amend_order(actor=manager, order_id=order.pk, items=theirs)
+    response = desk.post(f"/orders/{order.pk}/amend", mine)
+    told = [(it.label, it.now, it.typed) for it in response.context["overtaken"].differences]
+    assert told == [("GONE", "0", "3"), ("NEW", "2", "0")]
+    typed = {line.sku: line.quantity for line in response.context["lines"]}
+    assert typed == {"SAME": "1", "GONE": "3"}
 
 
 def test_what_can_no_longer_be_changed_is_said_and_the_button_is_not_there(

@@ -18,6 +18,7 @@ from erp_site.core.editing import OPENED, Difference, Overtaken, overtaken, reme
 from erp_site.core.errors import DomainError, StaleVersion
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial
+from erp_site.core.text import as_lines
 from orders import queries, services
 from orders.forms import AmendForm, EntryLine, entry_lines
 from orders.models import Order, OrderItem
@@ -27,6 +28,8 @@ from .lines import EntryLines
 
 #: The hidden input with the quantities that the lines had when the form was opened.
 OPENED_LINES: Final = "opened_lines"
+#: Fields of several lines.
+_TEXTS: Final = ("delivery_address", "notes")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -63,8 +66,9 @@ def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -
     problems = [*lines.problems, *still_pasted(request)]
     if not form.is_valid() or problems:
         return _show(request, order, form, lines, Answer(problems, status=422))
-    head = form.cleaned_data
-    head["delivery_address"] = head["delivery_address"] or order.customer.address
+    head = _changed(form.cleaned_data, order)
+    if head.get("delivery_address") == "":
+        head["delivery_address"] = order.customer.address
     try:
         amended = services.amend_order(
             actor=request.user,
@@ -78,6 +82,12 @@ def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -
     except DomainError as error:
         return _show(request, order, form, lines, refused(lines, error))
     return lead_to(request, order, _("%(number)s is changed.") % {"number": amended.number})
+
+
+def _changed(head: dict[str, Any], order: Order) -> dict[str, Any]:
+    """Without the texts that are as they were: browsers send ends of lines in their own way, and that is no change."""
+    same = {name for name in _TEXTS if head[name] == as_lines(getattr(order, name))}
+    return {name: value for name, value in head.items() if name not in same}
 
 
 def _show_overtaken(
@@ -103,7 +113,7 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
     for product_id in typed | now:
         line, item = typed.get(product_id), now.get(product_id)
         mine, theirs = (line.pieces or 0) if line else 0, item.quantity if item else 0
-        was = before.get(product_id, 0)
+        was = before.get(product_id, 0) if before is not None else None
         if line and (mine == theirs or mine != was):
             rows.append(line)
         elif item and mine == was:
@@ -122,12 +132,13 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
     return replace(found, differences=differences, taken=taken, changes=changes)
 
 
-def _opened_lines(request: SignedIn) -> Mapping[int, int]:
-    """What `_remember_lines` said; nothing if the form does not tell, or not in our hand."""
+def _opened_lines(request: SignedIn) -> Mapping[int, int] | None:
+    """What `_remember_lines` said; None if the form does not tell, or not in our hand: then all that differs from now
+    counts as typed."""
     try:
         held = signing.loads(request.POST.get(OPENED_LINES, ""), salt=OPENED_LINES)
     except signing.BadSignature:
-        return {}
+        return None
     return {int(product_id): quantity for product_id, quantity in held.items()}
 
 
