@@ -247,12 +247,14 @@ def change_order_status(
     idempotency_key: KeyHeader | None = IDEMPOTENCY_KEY,
 ) -> HttpResponse:
     """Take one step of the order's life. A state that does not lead there is 409 with `from`, `to` and `allowed`;
-    a step this role may not take is 403. The optional key makes it happen once."""
+    a step this role may not take is 403. The optional key makes it happen once. With `version`, an order changed
+    meanwhile is refused with 409 `stale_version`: nobody picks what was amended since they read it."""
     order = services.change_status(
         actor=request.user,
         order_id=order_id,
         to=OrderStatus(body.status),
         note=body.note or "",
+        version=body.version,
         idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
     )
     return whole(order, request.user)

@@ -203,6 +203,10 @@ class OrderHistory(AppendOnly):
         return f"{self.order_id}#{self.seq} {self.from_status} -> {self.to_status}"
 
 
+#: Lines of one amendment that are in sight on the page of its order.
+MOST_SHOWN: Final = 10
+
+
 class Difference(NamedTuple):
     """One thing that an amendment changed; `kind` says what the values are: text, day, money or count."""
 
@@ -243,12 +247,25 @@ class OrderAmendment(AppendOnly):
         return f"{self.order_id} v{self.version}"
 
     @property
-    def differences(self) -> list[Difference]:
-        """All that was changed, for people: the lines first."""
-        found = [
+    def shown(self) -> list[Difference]:
+        """What was changed, for people: the lines first, of many the first few."""
+        return self._lines[:MOST_SHOWN] + self._fields
+
+    @property
+    def folded(self) -> list[Difference]:
+        """The lines beyond: with all of 200 in it, nothing else of a timeline would be found."""
+        return self._lines[MOST_SHOWN:]
+
+    @property
+    def _lines(self) -> list[Difference]:
+        return [
             Difference(f"{line['name']} ({line['sku']})", "count", line["from"], line["to"])
             for line in self.items
         ]
+
+    @property
+    def _fields(self) -> list[Difference]:
+        found = []
         for name, (was, now) in self.changes.items():
             column = Order._meta.get_field(name)
             kind = {"DateField": "day", "DecimalField": "money"}.get(

@@ -7,7 +7,18 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, F, Max, Min, Prefetch, Q, QuerySet, Sum
+from django.db.models import (
+    Count,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+)
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -56,14 +67,17 @@ def orders_with_lines() -> QuerySet[Order]:
 
 
 def whole_orders(order_ids: Iterable[int]) -> list[Order]:
-    """Orders with their lines, customers and authors, deleted ones too, in the order of their ids."""
+    """Orders with their lines, customers, authors and last amendment's time, deleted ones too, in the order of their
+    ids."""
+    amendments = OrderAmendment.objects.filter(order=OuterRef("pk")).order_by("-version")
     asked = (
         Order.all_objects.filter(pk__in=order_ids)
+        .annotate(amended_at=Subquery(amendments.values("created_at")[:1]))
         .select_related("customer", "created_by")
         .prefetch_related(_LINES)
         .order_by("pk")
     )
-    orders = list(asked)
+    orders: list[Order] = list(asked)
     while any(
         item.of_version != order.version  # type: ignore[attr-defined]  # see _LINES
         for order in orders

@@ -112,6 +112,7 @@ class StatusIn(In):
 
     status: OrderStatus
     note: lines(2000) | None = None  # type: ignore[valid-type]
+    version: Version | None = None
 
 
 class NoteIn(In):

@@ -261,3 +261,38 @@ def test_the_timeline_writes_days_and_amounts_as_people_do(
     page = text_of(desk.get(f"/orders/{order.pk}"))
     assert f"Due date: {date_format(day, 'SHORT_DATE_FORMAT')} → —" in page
     assert "Total: R$ 20.00 → R$ 30.00" in page
+
+
+def test_of_many_changed_lines_the_timeline_folds_all_but_the_first_ten(
+    desk: Client, make_product: Callable[..., Product], place: Callable[..., Order], operator: User
+) -> None:
+    products = [make_product() for _ in range(12)]
+    order = place(*((product, 1) for product in products))
+    items = [NewItem(product.pk, 2) for product in products]
+    amend_order(actor=operator, order_id=order.pk, items=items, notes="Ring")
+    page = desk.get(f"/orders/{order.pk}").content.decode()
+    shown, folded = page.split('<details class="changes">')
+    folded, _rest = folded.split("</details>")
+    assert [text.count(": 1 → <strong>2") for text in (shown, folded)] == [10, 2]
+    assert "2 more lines" in folded
+    assert ("Notes: — →" in shown, "Total: R$" in shown) == (True, True)
+
+
+def test_whoever_picks_is_told_of_a_change_since_it_was_confirmed_on_the_page_and_on_paper(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    order = place((product, 4))
+    told = f"{manager} changed this order after it was confirmed"
+
+    def says() -> list[bool]:
+        paths = (f"/orders/{order.pk}", f"/orders/{order.pk}/print/pick")
+        page, paper = (text_of(desk.get(path)) for path in paths)
+        return [told in page, "Changed on" in paper]
+
+    amend_order(actor=manager, order_id=order.pk, items=[NewItem(product.pk, 3)])
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    assert says() == [False, True]
+    amend_order(actor=manager, order_id=order.pk, items=[NewItem(product.pk, 1)])
+    assert says() == [True, True]
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.PICKED)
+    assert says() == [False, True]

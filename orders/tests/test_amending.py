@@ -530,6 +530,29 @@ def test_patch_refuses_what_the_service_refuses_by_its_code(
     assert api.get("/orders/999999999/amendments").status == 404
 
 
+def test_who_says_which_version_was_picked_picks_no_other(
+    api_as: Callable[..., Api],
+    operator: User,
+    manager: User,
+    product: Product,
+    place: Callable[..., Order],
+    amend: Callable[..., Order],
+) -> None:
+    order = place((product, 2))
+    walk(order, manager, S.CONFIRMED)
+    amend(order, [(product, 1)], actor=manager)
+    api, path = api_as(operator), f"/orders/{order.pk}/status"
+    refused = api("patch", path, {"status": "picked", "version": 2})
+    assert (refused.status, refused.code, refused.body["current"]["version"]) == (
+        409,
+        "stale_version",
+        3,
+    )
+    assert get_order(order.pk).status == "confirmed"
+    picked = api("patch", path, {"status": "picked", "version": 3})
+    assert (picked.status, picked.body["status"]) == (200, "picked")
+
+
 def test_the_key_of_an_amended_order_still_leads_to_it(
     api_as: Callable[..., Api], operator: User, product: Product, customer: Customer
 ) -> None:

@@ -150,6 +150,7 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         "next_action": actions.get(forward) if forward else None,
         "can_amend": order.may_be_amended_by(request.user),
         "can_cancel": OrderStatus.CANCELLED in actions,
+        "amended_last": _amended_since_confirmed(page),
         "steps": steps(order, page.timeline),
         "note_form": NoteForm(),
         "note_answered": False,
@@ -158,6 +159,14 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         ),
         **more,
     }
+
+
+def _amended_since_confirmed(page: queries.OrderPage) -> queries.TimelineEntry | None:
+    """The last amendment, if there may be a pick list on paper that does not know of it."""
+    done = (entry for entry in page.timeline if entry.step or entry.amendment)
+    last = next(done, None)
+    is_to_pick = page.order.status == OrderStatus.CONFIRMED
+    return last if last and last.amendment and is_to_pick else None
 
 
 def steps(order: Order, timeline: Sequence[queries.TimelineEntry]) -> list[dict[str, Any]]:
