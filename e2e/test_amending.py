@@ -136,6 +136,28 @@ def test_a_change_under_way_is_there_after_a_reload_and_not_offered_to_another_o
     expect(page.locator("#draft")).to_be_hidden()
 
 
+def test_a_change_that_was_left_is_offered_when_the_form_is_opened_again(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("Left And Back"), (make_product("AMEND-LEFT"), 1))
+    page = desk("operator")
+    edit(page, order)
+    page.get_by_label("Quantity of AMEND-LEFT").fill("4")
+    page.get_by_role("link", name="Leave it as it was").click()
+    page.wait_for_url(ORDER)
+    edit(page, order)
+    expect(page.get_by_label("Quantity of AMEND-LEFT")).to_have_value("1")
+    expect(page.locator("#draft")).to_contain_text("A change that you began is still here.")
+    page.get_by_role("button", name="Go on with it").click()
+    expect(page.get_by_label("Quantity of AMEND-LEFT")).to_have_value("4")
+    page.reload()
+    expect(page.get_by_label("Quantity of AMEND-LEFT")).to_have_value("4")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    edit(page, order)
+    expect(page.locator("#draft")).to_be_hidden()
+
+
 def test_an_address_of_several_lines_stays_one_when_something_else_is_changed(
     desk: Desk, make_product: Make, make_customer: Make, place: Make, served: Served
 ) -> None:

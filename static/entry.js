@@ -381,7 +381,7 @@
     return fieldsOf(given);
   }
   let blank = form() && String(givenFields()); // as the server gave them: fast hands may have typed by now
-  const keyOf = (kept) => kept.get("idempotency_key") ?? `version-${kept.get("version")}`;
+  const keyOf = (kept) => kept.get("idempotency_key") ?? kept.get("opened"); // signed with its moment
   const NO_BEGINNING = ["idempotency_key", "customer_search", "code"]; // words looked up are no order yet
   const isBegun = (kept) => [...new URLSearchParams(kept)].some(([name, value]) => value && !NO_BEGINNING.includes(name));
   function drafts() {
