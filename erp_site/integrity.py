@@ -37,7 +37,7 @@ from erp_site.core.events import Aggregate
 from erp_site.core.models import Delivery, Event, EventSource, Feed, Webhook
 from erp_site.core.money import to_cents
 from erp_site.core.search import SearchWord, as_code, indexed, sorted_as
-from orders.models import Order, OrderHistory, OrderItem, order_number
+from orders.models import Order, OrderAmendment, OrderHistory, OrderItem, order_number
 from orders.services import PLACE
 from orders.states import HOLDS_STOCK, OPEN, TRANSITIONS, OrderStatus, StockEffect
 
@@ -54,7 +54,7 @@ class Rule(StrEnum):
     LEDGER = "each movement's balances are those before it plus its change"
     STOCK = "a stock level is the sum of its movements, and its last balance"
     RESERVED = "what is reserved is what open orders hold"
-    MOVED = "what orders took, gave back and shipped is in the ledger, once"
+    MOVED = "what orders took, gave back and shipped is in the ledger, once, and as their amendments say"
     LEVEL = "every product has a stock level in the default warehouse"
     HISTORY = "a history counts from 1 without gaps, starts as pending, and takes legal steps only"
     STATUS = "an order's status is the last step of its history"
@@ -257,6 +257,7 @@ def inspect_ledger(report: Report) -> dict[int, LevelTally]:
 def inspect_levels(report: Report, tallies: Mapping[int, LevelTally], promised: Promised) -> None:
     """Every level against the ledger and against the orders, which reserve in the default warehouse."""
     default = Warehouse.objects.filter(is_default=True).values_list("pk", flat=True).first()
+    taken_away = _amended_away()
     for levels in in_chunks(
         StockLevel.objects.all(),
         "warehouse_id",
@@ -280,7 +281,8 @@ def inspect_levels(report: Report, tallies: Mapping[int, LevelTally], promised: 
             held = sum(by_status[status] for status in HOLDS_STOCK)
             if reserved != held:
                 report.breach(Rule.RESERVED, f"{sku}: {reserved} reserved, open orders hold {held}")
-            _inspect_moved(report, sku, tally, by_status)
+            amended = taken_away[product_id] if warehouse_id == default else 0
+            _inspect_moved(report, sku, tally, by_status, amended)
             report.figures["stock levels"] += 1
     without = Product.all_objects.exclude(
         Exists(StockLevel.objects.filter(product=OuterRef("pk"), warehouse__is_default=True))
@@ -294,12 +296,22 @@ RELEASED: Final = {to for (_, to), it in TRANSITIONS.items() if it.stock is Stoc
 SHIPPED: Final = set(OrderStatus) - HOLDS_STOCK - RELEASED
 
 
-def _inspect_moved(report: Report, sku: str, tally: LevelTally, by_status: Counter[str]) -> None:
+def _amended_away() -> Counter[int]:
+    """Pieces by product that amendments gave back: they were taken, and are on no line any more."""
+    pieces: Counter[int] = Counter()
+    for amendments in in_chunks(OrderAmendment.objects.all(), "items"):
+        for _pk, lines in amendments:
+            for line in lines:
+                pieces[line["product_id"]] += max(0, line["from"] - line["to"])
+    return pieces
+
+
+def _inspect_moved(
+    report: Report, sku: str, tally: LevelTally, by_status: Counter[str], amended: int
+) -> None:
     released, shipped = (
         sum(by_status[status] for status in statuses) for statuses in (RELEASED, SHIPPED)
     )
-    # What an order was amended by is in the ledger and no longer on its lines: it was taken, and given back.
-    amended = max(0, tally.by_kind.get(Kind.RESERVED, (0, 0))[1] - by_status.total())
     expected = {
         Kind.RESERVED: (0, by_status.total() + amended),
         Kind.RELEASED: (0, -released - amended),

@@ -28,7 +28,7 @@ from erp_site.core.webhooks import create_webhook, delete_webhook
 from erp_site.integrity import Report, Rule
 from erp_site.testing import in_parallel, level_of
 from orders.models import Order
-from orders.services import change_status, delete_order
+from orders.services import NewItem, amend_order, change_status, delete_order
 from orders.states import OrderStatus
 
 S = OrderStatus
@@ -67,12 +67,16 @@ def desk(
     delete_webhook(actor=admin, webhook_id=create_webhook(actor=admin, url="https://b.example").pk)
     outbox.publish([Consumer("recorder", handle=print)])
     pending = place((rice, 5), (bean, 1))
+    amended = place((rice, 4), (bean, 2))
+    for items in ([NewItem(rice.pk, 1)], [NewItem(rice.pk, 2)]):
+        amend_order(actor=manager, order_id=amended.pk, items=items)
     adjust_stock(actor=manager, product_id=bean.pk, delta=-3, reason="damaged")
     return {
         "delivered": delivered.pk,
         "cancelled": cancelled.pk,
         "deleted": deleted.pk,
         "pending": pending.pk,
+        "amended": amended.pk,
         "rice": rice.pk,
         "rice_level": level_of(rice).pk,
         "empty": empty.pk,
@@ -87,11 +91,11 @@ def test_what_the_services_wrote_is_well(desk: dict[str, int]) -> None:
     report = integrity.inspect()
     assert dict(report.examples) == {}
     assert report.figures == {
-        "orders": 4,
-        "lines": 6,
-        "steps": 10,
+        "orders": 5,
+        "lines": 7,
+        "steps": 11,
         "stock levels": 4,
-        "movements": 13,
+        "movements": 18,
         "events": Event.objects.count(),
         "published": Event.objects.filter(position__isnull=False).count(),
         "products": 4,
@@ -114,6 +118,7 @@ DAMAGE = [
     ("UPDATE catalog_stocklevel SET on_hand = on_hand + 1 WHERE id = {rice_level}", {Rule.STOCK}),
     ("UPDATE catalog_stocklevel SET reserved = reserved - 1 WHERE id = {rice_level}", {Rule.STOCK, Rule.RESERVED}),
     ("UPDATE catalog_stockmovement SET kind = 'adjusted' WHERE kind = 'released'", {Rule.MOVED}),
+    ("DELETE FROM orders_orderamendment WHERE order_id = {amended} AND version = 2", {Rule.MOVED}),
     ("UPDATE orders_orderitem SET quantity = 6, subtotal = 60 WHERE quantity = 5",
      {Rule.RESERVED, Rule.MOVED, Rule.TOTAL}),
     ("DELETE FROM catalog_stocklevel WHERE product_id = {empty}", {Rule.LEVEL}),
@@ -200,7 +205,7 @@ def test_rows_are_read_in_chunks(
     monkeypatch.setattr(integrity, "CHUNK", 2)
     place((product, 1))
     report = integrity.inspect()
-    assert (dict(report.examples), report.figures["orders"]) == ({}, 5)
+    assert (dict(report.examples), report.figures["orders"]) == ({}, 6)
 
 
 def test_the_command_says_that_all_is_well(desk: dict[str, int]) -> None:
@@ -208,7 +213,7 @@ def test_the_command_says_that_all_is_well(desk: dict[str, int]) -> None:
     call_command("check_integrity", stdout=out)
     name = Path(connection.settings_dict["NAME"]).name
     assert out.getvalue().startswith(
-        f"All is well in {connection.display_name} {name}: 4 orders, 6 lines, 10 steps, 4 stock levels, "
+        f"All is well in {connection.display_name} {name}: 5 orders, 7 lines, 11 steps, 4 stock levels, "
     )
     assert out.getvalue().count("\n") == 1
 
