@@ -466,6 +466,12 @@ def last_step(order_id: int) -> OrderHistory | None:
     return history_of(order_id).order_by("-seq").first()
 
 
+def amended_since(order_id: int, step: OrderHistory | None) -> OrderAmendment | None:
+    """The last amendment, if it came after this step."""
+    last = amendments_of(order_id).order_by("-version").first()
+    return last if last and (step is None or step.created_at <= last.created_at) else None
+
+
 def customer_of_filter(values: Sequence[str]) -> Customer | None:
     """Whose orders a list shows, when it shows one customer's."""
     customer_id = record_id(values[-1]) if values else None

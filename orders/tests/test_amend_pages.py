@@ -296,3 +296,52 @@ def test_whoever_picks_is_told_of_a_change_since_it_was_confirmed_on_the_page_an
     assert says() == [True, True]
     change_status(actor=manager, order_id=order.pk, to=OrderStatus.PICKED)
     assert says() == [False, True]
+
+
+def test_among_many_what_was_changed_since_it_was_confirmed_is_not_picked(
+    desk: Client, product: Product, place: Callable[..., Order], manager: User
+) -> None:
+    amended, other, early = (place((product, 2)) for _ in range(3))
+    amend_order(actor=manager, order_id=early.pk, items=[NewItem(product.pk, 1)])
+    orders = (amended, other, early)
+    for order in orders:
+        change_status(actor=manager, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    amend_order(actor=manager, order_id=amended.pk, items=[NewItem(product.pk, 1)])
+    ids = [order.pk for order in orders]
+    response = desk.post("/orders/bulk", {"ids": ids, "action": "picked"})
+    assert text_of(response).count("Changed after it was confirmed") == 1
+    assert [get_order(pk).status for pk in ids] == ["confirmed", "picked", "picked"]
+    by_itself = {"status": "picked", "version": get_order(amended.pk).version}
+    assert desk.post(f"/orders/{amended.pk}/status", by_itself).status_code == 302
+    assert get_order(amended.pk).status == OrderStatus.PICKED
+
+
+def test_who_saves_without_a_change_is_told_so_and_who_sends_a_change_again_is_not(
+    desk: Client, product: Product, place: Callable[..., Order]
+) -> None:
+    order = place((product, 4))
+    untouched = form_of(desk, order)
+    changed = untouched | {"quantity": ["1"]}
+    url = f"/orders/{order.pk}/amend"
+    said = [text_of(desk.post(url, form, follow=True)) for form in (untouched, changed, changed)]
+    assert ["nothing was changed" in page for page in said] == [True, False, False]
+    assert [f"{order.number} is changed." in page for page in said] == [False, True, True]
+
+
+def test_what_is_changed_at_that_moment_is_not_picked_among_many(
+    desk: Client,
+    product: Product,
+    place: Callable[..., Order],
+    manager: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = place((product, 2))
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CONFIRMED)
+
+    def looked_too_early(*_: Any) -> None:
+        amend_order(actor=manager, order_id=order.pk, items=[NewItem(product.pk, 1)])
+
+    monkeypatch.setattr("orders.queries.amended_since", looked_too_early)
+    response = desk.post("/orders/bulk", {"ids": [order.pk], "action": "picked"})
+    assert "The order was changed meanwhile." in text_of(response)
+    assert get_order(order.pk).status == OrderStatus.CONFIRMED

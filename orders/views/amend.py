@@ -81,7 +81,11 @@ def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -
         return _show_overtaken(request, order, form, lines)
     except DomainError as error:
         return _show(request, order, form, lines, refused(lines, error))
-    return lead_to(request, order, _("%(number)s is changed.") % {"number": amended.number})
+    message = _("%(number)s is changed.")
+    # Sent again after a lost answer, it is another version already.
+    if amended.version == form.cleaned_data["version"]:
+        message = _("%(number)s is as it was: nothing was changed.")
+    return lead_to(request, order, message % {"number": amended.number})
 
 
 def _changed(head: dict[str, Any], order: Order) -> dict[str, Any]:

@@ -212,8 +212,7 @@ def order_status(request: SignedIn, order_id: int) -> HttpResponse:
 
 def _overtaken(order_id: int, step: OrderHistory | None) -> str:
     """Who changed the order meanwhile, in words."""
-    amendment = queries.amendments_of(order_id).order_by("-version").first()
-    if amendment and (step is None or step.created_at <= amendment.created_at):
+    if amendment := queries.amended_since(order_id, step):
         return _(
             "%(who)s has meanwhile edited this order. Look at it once more; nothing was changed."
         ) % {"who": amendment.actor or _("The system")}
@@ -347,6 +346,16 @@ def order_bulk(request: SignedIn) -> HttpResponse:
     return render(request, "orders/order_bulk.html", context)
 
 
+def _outdated_paper(order_id: int) -> str:
+    """Why this order is not picked among many: its page says what was changed, a list of orders does not."""
+    step = queries.last_step(order_id)
+    if step and step.to_status == OrderStatus.CONFIRMED and queries.amended_since(order_id, step):
+        return _(
+            "Changed after it was confirmed: compare the pick list, and mark it on its own page."
+        )
+    return ""
+
+
 def _require_may_move(request: SignedIn, to: str) -> None:
     """A role that may never take this step is refused as a whole, whatever else is wrong."""
     steps = [step for (_from, target), step in TRANSITIONS.items() if target == to]
@@ -357,7 +366,14 @@ def _require_may_move(request: SignedIn, to: str) -> None:
 def _one_of_many(request: SignedIn, order_id: int, to: OrderStatus, note: str) -> dict[str, Any]:
     result: dict[str, Any] = {"order_id": order_id, "done": True}
     try:
-        services.change_status(actor=request.user, order_id=order_id, to=to, note=note)
+        version = None
+        if to == OrderStatus.PICKED:
+            version = queries.read_order(order_id).version
+            if message := _outdated_paper(order_id):
+                return result | {"done": False, "is_so": False, "message": message}
+        services.change_status(
+            actor=request.user, order_id=order_id, to=to, note=note, version=version
+        )
     except DomainError as error:
         is_so = isinstance(error, services.IllegalTransition) and error.facts["from"] == to
         result |= {"done": False, "is_so": is_so, "message": error.message}
