@@ -512,7 +512,7 @@
     own = keyOf(fields());
     if (type !== "navigate") blank = String(fields()); // what the browser filled in again is nobody's typing
     if (!drafts().some(([key]) => key === left)) settle(own); // now: as the page goes it would be too late
-    if (left !== own) keepDraft(); // a placed order's form has the same key after a reload: its draft comes back first
+    if (left !== own) keepDraft(); // signed twice within a second, an order's form has the same key: its draft comes back first
     restoreDraft(left).then(offerDraft);
   });
 })();
