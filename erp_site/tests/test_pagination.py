@@ -77,7 +77,7 @@ def read(api: Api, path: str, sort: str | None, **query: Any) -> Answer:
 
 
 def key(row: dict[str, Any]) -> Any:
-    return row.get("id", row.get("seq"))
+    return next(row[name] for name in ("id", "seq", "version") if name in row)
 
 
 @pytest.mark.parametrize(("path", "sorts"), LISTS)

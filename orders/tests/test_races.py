@@ -79,6 +79,18 @@ def meeting(
     return in_parallel(*[run] * times)
 
 
+def meeting_unlocked(job: Callable[[], Any]) -> None:
+    """Run `job` twice, without the order's lock, until both know what the order holds: the control of that lock."""
+    here, there = threading.Barrier(2), threading.Barrier(2)
+
+    def run() -> Any:
+        unlocked = meeting_after("orders_order`", "FOR UPDATE", barrier=here, without_lock=True)
+        with unlocked, meeting_after("SUM(", "catalog_stockmovement", barrier=there):
+            return job()
+
+    in_parallel(run, run)
+
+
 def without_unique_key(
     table: str, name: str, columns: str, *, foreign_key: str = ""
 ) -> Iterator[None]:
@@ -242,7 +254,7 @@ def test_control_without_the_order_lock_two_cancels_return_the_stock_twice(
     def job() -> Any:
         return change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
 
-    meeting(job, "orders_order`", "FOR UPDATE", without_lock=True)
+    meeting_unlocked(job)
     assert StockMovement.objects.filter(kind="released").count() == 2
     assert level_of(product).reserved == 0  # the other order's four pieces are unprotected
 
@@ -384,7 +396,7 @@ def test_control_without_the_order_lock_two_amendments_reserve_twice(
 ) -> None:
     order = place((product, 1))
     job = amending(order, product, iter([4, 5]), operator)
-    meeting(job, "orders_order`", "FOR UPDATE", without_lock=True)
+    meeting_unlocked(job)
     assert (OrderItem.objects.get().quantity, level_of(product).reserved) in {(4, 8), (5, 8)}
 
 
