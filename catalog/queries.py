@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
-from erp_site.core.search import matching
+from erp_site.core.search import matching, prefixed, words
 
 from .models import Product, ProductWord, StockLevel, StockMovement, available
 
@@ -95,15 +95,22 @@ def get_products(product_ids: Iterable[int]) -> list[Product]:
 
 
 def find_products(text: str, *, limit: int) -> list[Product]:
-    """What a person at the order desk means: an exact SKU or GTIN first, then words, only what is sold."""
+    """What a person at the order desk means: an exact SKU or GTIN first, then words, only what is sold.
+
+    Of those with the words come first whose name begins with the first word: Enter takes the first one, and "sal" is
+    "Sal refinado", not "Biscoito água e sal".
+    """
     sold = products().filter(is_active=True)
     sku = text.strip().upper()
-    exact = list(sold.filter(Q(sku=sku) | Q(gtin=text.strip() or None)).order_by("pk")[:limit])
-    exact.sort(key=lambda product: product.sku != sku)
-    others = search(sold.exclude(pk__in=[product.pk for product in exact]), text).order_by(
-        "sorted_name", "pk"
-    )
-    return (exact + list(others[:limit]))[:limit]
+    meant = list(sold.filter(Q(sku=sku) | Q(gtin=text.strip() or None)).order_by("pk")[:limit])
+    meant.sort(key=lambda product: product.sku != sku)
+    found = search(sold.exclude(pk__in=[product.pk for product in meant]), text)
+    found = found.order_by("sorted_name", "pk")
+    for beginning in words(text)[:1]:
+        meant += found.filter(prefixed("sorted_name", beginning))[: limit - len(meant)]
+    if len(meant) < limit:
+        meant += [product for product in found[:limit] if product not in meant]
+    return meant[:limit]
 
 
 def find_by_codes(codes: Iterable[str]) -> dict[str, list[Product]]:

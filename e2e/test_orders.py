@@ -87,6 +87,29 @@ def test_cancelling_asks_why_and_returns_the_stock(
     assert available(served, product) == 10
 
 
+def test_a_question_with_a_field_takes_what_is_typed_and_no_key_of_the_page(
+    desk: Desk, make_product: Make, make_customer: Make, place: Make
+) -> None:
+    order = place(make_customer("Typed Reason"), (make_product("CANCEL-2"), 1))
+    page = desk("manager")
+    page.goto(f"/orders/{order['id']}")
+    page.get_by_role("button", name="Cancel order…").focus()
+    page.keyboard.press("Enter")
+    reason = page.locator("#cancel").get_by_label("Reason")
+    expect(reason).to_be_focused()
+    page.keyboard.type("a late supplier")
+    expect(reason).to_have_value("a late supplier")
+    # Beside the field the letters are not the page's keys either, while it asks.
+    page.keyboard.press("Tab")
+    page.keyboard.press("a")
+    page.keyboard.press("e")
+    expect(status(page)).to_have_text("Pending")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Cancel order…")).to_be_focused()
+    page.keyboard.press("e")
+    page.wait_for_url("**/amend")
+
+
 def test_of_two_people_at_one_order_the_second_is_told_what_the_first_did(
     desk: Desk, elsewhere: Page, make_product: Make, make_customer: Make, place: Make, served: Served
 ) -> None:  # fmt: skip

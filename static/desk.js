@@ -182,7 +182,7 @@
         if (panel.contains(event.target)) $("summary", panel).focus();
       }
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || $("dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || $("dialog[open], [popover]:popover-open")) return;
     // Out of the search and into the rows: Enter, or Escape once it is empty.
     if (event.target.matches("input[type=search]") && (event.key === "Enter" || (event.key === "Escape" && !event.target.value))) {
       setTimeout(() => event.target.blur());
@@ -201,6 +201,12 @@
       } else target.click();
     }
   });
+
+  // What opens with a field is there to be filled in: "a reason" typed beside it would be the page's keys A, E and S.
+  document.addEventListener("toggle", ({ target, newState }) => {
+    if (newState !== "open" || !target.matches("[popover]") || target.contains(document.activeElement)) return;
+    $(".form-control, .form-select", target)?.focus();
+  }, true);
 
   // --- after each swap, and when the page comes up
   function syncForms() {

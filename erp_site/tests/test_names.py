@@ -77,6 +77,26 @@ def test_so_do_the_choices_of_order_entry(operator: User) -> None:
     assert [each.name for each in find_customers(operator, "customer", limit=20)] == ALPHABET
 
 
+def test_products_whose_name_begins_with_what_is_typed_come_first(
+    make_product: Callable[..., Product],
+) -> None:
+    for name in (
+        "Biscoito água e sal",
+        "Manteiga com sal",
+        "Salsa",
+        "Sal refinado",
+        "Sal de ervas",
+    ):
+        make_product(name=name)
+    found = [each.name for each in find_products("SÁL", limit=4)]
+    assert found == ["Sal de ervas", "Sal refinado", "Salsa", "Biscoito água e sal"]
+    assert [each.name for each in find_products("sal ref", limit=4)] == ["Sal refinado"]
+    # More words in any order still find it, and the exact SKU is still before all names.
+    assert [each.name for each in find_products("agua sal", limit=4)] == ["Biscoito água e sal"]
+    make_product(name="Zinco", sku="SAL")
+    assert find_products("sal", limit=1)[0].name == "Zinco"
+
+
 def test_saved_views_do_too(operator: User) -> None:
     for name in MIXED:
         SavedView.objects.create(owner=operator, name=name, query="")
