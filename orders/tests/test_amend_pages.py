@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from accounts.models import User
 from catalog.models import Product
@@ -345,3 +346,34 @@ def test_what_is_changed_at_that_moment_is_not_picked_among_many(
     response = desk.post("/orders/bulk", {"ids": [order.pk], "action": "picked"})
     assert "The order was changed meanwhile." in text_of(response)
     assert get_order(order.pk).status == OrderStatus.CONFIRMED
+
+
+def test_of_two_papers_the_newer_says_when_the_order_was_changed(
+    desk: Client, product: Product, place: Callable[..., Order], operator: User
+) -> None:
+    order, untouched = place((product, 4)), place((product, 1))
+    paper = f"/orders/{order.pk}/print/pick"
+    assert "Changed on" not in text_of(desk.get(paper))
+    amend_order(actor=operator, order_id=order.pk, notes="Ring")
+    amended = amend_order(actor=operator, order_id=order.pk, notes="Ring twice")
+    at = date_format(localtime(amended.updated_at), "SHORT_DATETIME_FORMAT")
+    assert f"Changed on {at}" in text_of(desk.get(paper))
+    both = text_of(desk.get(f"/orders/print/slip?ids={order.pk}&ids={untouched.pk}"))
+    assert both.count("Changed on") == 1
+
+
+def test_who_may_no_longer_change_an_order_is_told_who_may(
+    desk_of: Callable[[User], Client], product: Product, place: Callable[..., Order],
+    operator: User, manager: User, viewer: User,
+) -> None:  # fmt: skip
+    order = place((product, 4))
+    hint = "only managers can still change it"
+
+    def told(user: User) -> bool:
+        return hint in text_of(desk_of(user).get(f"/orders/{order.pk}"))
+
+    assert not told(operator)
+    change_status(actor=operator, order_id=order.pk, to=OrderStatus.CONFIRMED)
+    assert (told(operator), told(manager), told(viewer)) == (True, False, False)
+    change_status(actor=operator, order_id=order.pk, to=OrderStatus.PICKED)
+    assert not told(operator)

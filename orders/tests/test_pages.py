@@ -571,6 +571,9 @@ def test_options_are_found_by_code_and_by_words(
     assert "Café torrado" in text(desk.get("/orders/new/products?code=caf-1"))
     assert "Padaria São João" in text(desk.get("/orders/new/customers?customer_search=joao"))
     assert "Nothing fits “nope”" in text(desk.get("/orders/new/products?code=nope"))
+    # An operator may add no customer, and is told who may.
+    nobody = text(desk.get("/orders/new/customers?customer_search=nope"))
+    assert "Managers can add new customers." in nobody
 
 
 def test_customers_whose_name_begins_so_come_first_and_where_they_are_enough_no_other_is_looked_for(

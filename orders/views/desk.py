@@ -23,7 +23,7 @@ from orders import queries, services
 from orders.filters import OrderFilter
 from orders.forms import BulkForm, NoteForm, SavedViewForm, StatusForm, ids_of
 from orders.models import Order, OrderHistory, order_number
-from orders.states import TRANSITIONS, OrderStatus
+from orders.states import AMENDABLE, TRANSITIONS, OrderStatus
 
 DOCUMENTS: Final = ("pick", "slip")
 
@@ -143,12 +143,18 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
     order = page.order
     actions = order.actions_for(request.user)
     forward = next((to for to in actions if to is not OrderStatus.CANCELLED), None)
+    can_amend = order.may_be_amended_by(request.user)
     return {
         "page": page,
         "order": order,
         "next_status": forward,
         "next_action": actions.get(forward) if forward else None,
-        "can_amend": order.may_be_amended_by(request.user),
+        "can_amend": can_amend,
+        # Who changed such orders until now looks for the button.
+        "others_amend": not can_amend
+        and not order.deleted_at
+        and OrderStatus(order.status) in AMENDABLE
+        and request.user.has_perm(Permission.AMEND_ORDER),
         "can_cancel": OrderStatus.CANCELLED in actions,
         "amended_last": _amended_since_confirmed(page),
         "steps": steps(order, page.timeline),
