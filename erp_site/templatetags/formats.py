@@ -1,15 +1,17 @@
 """How values are shown: money, numbers and CPF/CNPJ in the reader's locale."""
 
 import functools
+import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import segno
 from django import template
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
 from django.utils.translation import get_language, pgettext
 
 from accounts.models import User
@@ -46,6 +48,19 @@ def money(amount: Decimal | None) -> str:
         return ""
     # A space that does not break: the sign stays with its number.
     return f"R$\N{NO-BREAK SPACE}{number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+#: One telephone number, as people write it; not two, and no words beside it.
+_TELEPHONE: Final = re.compile(r"\+?[\d\s().-]{6,}")
+
+
+@register.filter
+def telephone(text: str) -> str:
+    """What a customer is called at: on a phone a touch dials it, if it is one number and nothing else."""
+    if not _TELEPHONE.fullmatch(text):
+        return text
+    dialled = re.sub(r"[^+\d]", "", text)
+    return format_html('<a href="tel:{}">{}</a>', dialled, text)
 
 
 @register.filter

@@ -9,7 +9,15 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format
 
 from erp_site.core import clock
-from erp_site.templatetags.formats import day, long_day, moment, money, signed, whole
+from erp_site.templatetags.formats import (
+    day,
+    long_day,
+    moment,
+    money,
+    signed,
+    telephone,
+    whole,
+)
 
 THIS_YEAR = clock.today().year
 
@@ -66,3 +74,17 @@ def test_what_is_remembered_of_a_time_is_not_told_in_another_year_zone_or_langua
         assert (moment(when), day(when.date())) == ("Mar 9, 12:30", "Mar 9")
     with translation.override("pt-br"):
         assert (moment(when), day(when.date())) == ("09/03 12:30", "09/03")
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("(11) 5550-1067", '<a href="tel:1155501067">(11) 5550-1067</a>'),
+        ("+55 11 95550.1067", '<a href="tel:+5511955501067">+55 11 95550.1067</a>'),
+        ("5550-1067 ramal 3", "5550-1067 ramal 3"),
+        ("5550-1067 / 5550-1068", "5550-1067 / 5550-1068"),
+        ("", ""),
+    ],
+)
+def test_a_telephone_number_is_dialled_by_a_touch(text: str, link: str) -> None:
+    assert telephone(text) == link
