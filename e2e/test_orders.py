@@ -93,8 +93,7 @@ def test_a_question_with_a_field_takes_what_is_typed_and_no_key_of_the_page(
     order = place(make_customer("Typed Reason"), (make_product("CANCEL-2"), 1))
     page = desk("manager")
     page.goto(f"/orders/{order['id']}")
-    page.get_by_role("button", name="Cancel order…").focus()
-    page.keyboard.press("Enter")
+    page.keyboard.press("c")
     reason = page.locator("#cancel").get_by_label("Reason")
     expect(reason).to_be_focused()
     page.keyboard.type("a late supplier")
@@ -105,7 +104,7 @@ def test_a_question_with_a_field_takes_what_is_typed_and_no_key_of_the_page(
     page.keyboard.press("e")
     expect(status(page)).to_have_text("Pending")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Cancel order…")).to_be_focused()
+    expect(reason).to_be_hidden()
     page.keyboard.press("e")
     page.wait_for_url("**/amend")
 
