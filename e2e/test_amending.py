@@ -107,6 +107,7 @@ def test_of_two_who_change_an_order_the_second_sees_both_changes_and_saves_them(
     manager.keyboard.press("Control+Enter")
     told = manager.get_by_role("alert")
     expect(told).to_contain_text("English Operator has meanwhile changed this")
+    expect(told).to_be_focused()
     expect(told).to_contain_text("Already with the newer value in this form: AMENDBOTH-1")
     expect(manager.get_by_label("Quantity of AMENDBOTH-1")).to_have_value("5")
     expect(manager.get_by_label("Quantity of AMENDBOTH-2")).to_have_value("7")

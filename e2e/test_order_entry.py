@@ -430,6 +430,22 @@ def test_a_new_customer_half_typed_is_there_after_a_reload(desk: Desk) -> None:
     expect(page.get_by_label("Name", exact=True)).to_have_value("Half A Name")
 
 
+def test_a_new_customer_that_is_refused_leaves_the_hands_at_the_first_mistake(desk: Desk) -> None:
+    page = desk("manager")
+    page.goto("/orders/new")
+    page.keyboard.type("Wrong Number")
+    expect(page.get_by_role("option", name="New customer")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("CPF/CNPJ")).to_be_focused()
+    page.keyboard.type("111.222.333-44")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    page.keyboard.type("wrong@example.com")
+    page.keyboard.press("Enter")
+    expect(page.locator(".new-customer .errorlist")).to_have_text("Not a valid CPF or CNPJ.")
+    expect(page.get_by_label("CPF/CNPJ")).to_be_focused()
+
+
 def test_a_removed_line_stays_removed_after_a_reload(
     desk: Desk, make_product: Make, make_customer: Make, place: Make
 ) -> None:

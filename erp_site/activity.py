@@ -67,9 +67,13 @@ def _placed(payload: dict[str, Any]) -> str:
     return f"{lines} · {money(Decimal(payload['total']))}"
 
 
+def _pieces(quantity: int) -> str:
+    return whole(quantity) if quantity else "—"
+
+
 def _amended(payload: dict[str, Any]) -> str:
     lines = [
-        f"{line['sku']} {whole(line['from'])} → {whole(line['to'])}"
+        f"{line['sku']} {_pieces(line['from'])} → {_pieces(line['to'])}"
         for line in payload["item_changes"][:3]
     ]
     rest = len(payload["item_changes"]) - len(lines)

@@ -359,7 +359,8 @@
     const name = text.includes("@") ? "email" : /\d/.test(text) ? "cpf_cnpj" : "name";
     const field = $(`[name=new-${name}]`);
     if (text && !field.value) field.value = text;
-    $$(".new-customer input").find((input) => !input.value)?.focus();
+    // One that was refused comes back open: the hands go on at what is wrong.
+    ($(".new-customer [aria-invalid=true]") ?? $$(".new-customer input").find((input) => !input.value))?.focus();
   }, true);
 
   // --- drafts: in this tab, for this person, each until its order is placed. A form goes by its key, so that an order
@@ -467,7 +468,7 @@
     for (const field of $$("[data-combo]")) opened(field);
     update();
     tellPastDue();
-    const problems = $("#problems");
+    const problems = $("#problems") ?? $("[data-overtaken]", form());
     if (problems && !problems.dataset.seen) {
       problems.dataset.seen = "yes";
       // What is wrong, or the first line that is short, is where to type next.

@@ -1,6 +1,6 @@
 """What can be done to orders: price, place, amend, move on, delete, annotate. The only writers of an order."""
 
-from .amending import NotAmendable, amend_order
+from .amending import NotAmendable, amend_order, require_amendable
 from .moving import IllegalTransition, change_status, delete_order
 from .notes import add_note
 from .placing import PLACE, Placement, place_order
@@ -35,5 +35,6 @@ __all__ = [
     "merge",
     "place_order",
     "price_order",
+    "require_amendable",
     "save_view",
 ]

@@ -91,7 +91,7 @@ def amend_order(
     if not actor.has_perm(Permission.AMEND_ORDER):
         raise Denied(_("Your role may not change orders."))
     order = locked_order(order_id)
-    _require_amendable(order, actor)
+    require_amendable(order, actor)
     fields: dict[str, tuple[Any, Any]] = {
         name: (getattr(order, name), given[name])
         for name in _HEAD
@@ -124,7 +124,12 @@ def amend_order(
     return read_order(order_id)
 
 
-def _require_amendable(order: Order, actor: "User") -> None:
+def require_amendable(order: Order, actor: "User") -> None:
+    """Refuse an order that is not to be changed any more, or not by this role.
+
+    Raises:
+        NotAmendable, Denied.
+    """
     status = OrderStatus(order.status)
     permission = AMENDABLE.get(status)
     if permission is None:

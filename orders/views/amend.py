@@ -38,10 +38,10 @@ def order_amend(request: SignedIn, order_id: int) -> HttpResponse:
     """The form of order entry, filled with the order. Every button of it posts the whole form."""
     order = queries.get_order(order_id)
     if request.method != "POST":
-        if not order.may_be_amended_by(request.user):
-            messages.warning(
-                request, _("%(number)s can no longer be changed here.") % {"number": order.number}
-            )
+        try:
+            services.require_amendable(order, request.user)
+        except DomainError as refusal:
+            messages.warning(request, refusal.message)
             return redirect("orders:detail", order_id)
         form = AmendForm(initial=_head(order))
         rows = [EntryLine(item.product_id, str(item.quantity)) for item in order.items.all()]

@@ -143,7 +143,10 @@ class EntryLines:
     @property
     def problems(self) -> list[str]:
         """Why they cannot be ordered like this: what is known without asking the order's service."""
-        none = [] if self.rows else [_("Add at least one product.")]
+        none = []
+        if not self.rows:
+            give_up = _("An order keeps at least one line. To give it up, cancel it.")
+            none.append(give_up if self.agreed else _("Add at least one product."))
         wrong = [f"{row.sku}: {row.error}" for row in self.rows if row.error]
         return [*none, *wrong[:MOST_PROBLEMS]]
 
