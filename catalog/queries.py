@@ -102,7 +102,10 @@ def find_products(text: str, *, limit: int) -> list[Product]:
     """
     sold = products().filter(is_active=True)
     sku = text.strip().upper()
-    meant = list(sold.filter(Q(sku=sku) | Q(gtin=text.strip() or None)).order_by("pk")[:limit])
+    gtin = text.strip() or None
+    codes = sold.filter(Q(sku=sku) | Q(gtin=gtin)).order_by("pk")[:limit]
+    # To MySQL and MariaDB "CAFÉ" is "CAFE", to SQLite it is not: here it is a word.
+    meant = [product for product in codes if product.sku == sku or product.gtin == gtin]
     meant.sort(key=lambda product: product.sku != sku)
     found = search(sold.exclude(pk__in=[product.pk for product in meant]), text)
     found = found.order_by("sorted_name", "pk")

@@ -17,8 +17,8 @@ from accounts.queries import waiting_users
 from accounts.roles import Permission
 from catalog.queries import count_low_stock
 from erp_site.core.counting import COUNT_CAP, figures
-from orders.models import OrderHistory
-from orders.queries import desk_counts
+from erp_site.core.events import EventType
+from orders.queries import desk_counts, latest_changes
 
 from .activity import entries, events, open_notices
 from .home import home as public_page
@@ -27,6 +27,12 @@ from .sales import Day, list_of, sales
 DAYS: Final = 30
 LATEST: Final = 8
 NOTICES_SHOWN: Final = 5
+#: What is told by the event that it follows from: here one row is enough for what somebody did once.
+CONSEQUENCES: Final = (
+    EventType.STOCK_RESERVED,
+    EventType.STOCK_RELEASED,
+    EventType.ORDER_CANCELLED,
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,8 @@ def dashboard(request: SignedIn) -> HttpResponse:
         "notices": open_notices(NOTICES_SHOWN),
     }
     if request.user.has_perm(Permission.VIEW_EVENTS):
-        context["entries"] = entries(events().order_by("-id")[:LATEST])
+        told = events().exclude(type__in=CONSEQUENCES)
+        context["entries"] = entries(told.order_by("-id")[:LATEST])
     else:
-        context["steps"] = OrderHistory.objects.prefetch_related("actor").order_by("-id")[:LATEST]
+        context["steps"] = latest_changes(LATEST)
     return render(request, "dashboard/dashboard.html", context)

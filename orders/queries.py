@@ -466,6 +466,14 @@ def last_step(order_id: int) -> OrderHistory | None:
     return history_of(order_id).order_by("-seq").first()
 
 
+def latest_changes(limit: int) -> list[OrderHistory | OrderAmendment]:
+    """What was done with orders last, newest first: steps and amendments."""
+    steps = OrderHistory.objects.prefetch_related("actor").order_by("-pk")[:limit]
+    amendments = OrderAmendment.objects.prefetch_related("actor").order_by("-pk")[:limit]
+    done: list[OrderHistory | OrderAmendment] = [*steps, *amendments]
+    return sorted(done, key=lambda it: it.created_at, reverse=True)[:limit]
+
+
 def amended_since(order_id: int, step: OrderHistory | None) -> OrderAmendment | None:
     """The last amendment, if it came after this step."""
     last = amendments_of(order_id).order_by("-version").first()

@@ -97,6 +97,11 @@ def delete_order(*, actor: "User", order_id: int, note: str = "") -> Order:
 
 
 def locked_order(order_id: int) -> Order:
+    """The order, deleted ones too, held until the transaction ends. Before its stock levels, everywhere.
+
+    Raises:
+        NotFound
+    """
     # Without this lock two cancels return the stock twice.
     order = Order.all_objects.select_for_update().filter(pk=order_id).first()
     if order is None:
@@ -143,14 +148,14 @@ def _move_reserved(
     order: Order, items: Sequence[OrderItem], effect: StockEffect, *, actor: "User"
 ) -> None:
     """Give the order's reservation back, or let it leave the house."""
-    quantities = {item.product_id: item for item in items}
+    named = {item.product_id: item for item in items}
     ship = effect is StockEffect.SHIP
     move_stock(
         actor=actor,
         kind=Kind.SHIPPED if ship else Kind.RELEASED,
         deltas=[
             Delta(
-                Line(pk, product_id, quantities[product_id].sku, quantities[product_id].name),
+                Line(pk, product_id, named[product_id].sku, named[product_id].name),
                 on_hand=-pieces if ship else 0,
                 reserved=-pieces,
             )

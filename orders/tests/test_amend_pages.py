@@ -387,3 +387,22 @@ def test_who_may_no_longer_change_an_order_is_told_who_may(
     assert (told(operator), told(manager), told(viewer)) == (True, False, False)
     change_status(actor=operator, order_id=order.pk, to=OrderStatus.PICKED)
     assert not told(operator)
+
+
+def test_what_somebody_did_once_is_one_row_of_the_first_page(
+    desk_of: Callable[[User], Client], product: Product, place: Callable[..., Order],
+    operator: User, manager: User,
+) -> None:  # fmt: skip
+    order = place((product, 4))
+    amend_order(actor=operator, order_id=order.pk, items=[NewItem(product.pk, 5)])
+    change_status(actor=manager, order_id=order.pk, to=OrderStatus.CANCELLED)
+    told = desk_of(manager).get("/").context["entries"]
+    assert [entry.event.type for entry in told if entry.event.aggregate == "order"] == [
+        "order.status_changed",
+        "order.amended",
+        "order.placed",
+    ]
+    page = text_of(desk_of(operator).get("/"))
+    latest = page[page.index("Latest activity") :]
+    said = [latest.index(f"{order.number} {word}") for word in ("Cancelled", "Edited", "Pending")]
+    assert said == sorted(said)

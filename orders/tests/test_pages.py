@@ -129,7 +129,7 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
 @pytest.mark.parametrize(
     ("path", "statements"),
     [
-        ("/", 12),
+        ("/", 13),
         ("/orders/", 12),
         ("/orders/?customer_id={customer}", 13),
         ("/orders/{order}", 9),
