@@ -19,6 +19,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    Route,
     WebError,
     expect,
 )
@@ -337,3 +338,9 @@ def elsewhere(
     with browser.new_context(**browser_context_args) as context:
         watch_context(context, served, watch)
         yield context.new_page()
+
+
+def lose(route: Route) -> None:
+    """For `page.route`: the server does what it is asked, and nobody hears of it."""
+    route.fetch()
+    route.abort()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from e2e.conftest import Served, Watch
+from e2e.conftest import Served, Watch, lose
 
 pytestmark = pytest.mark.browser
 
@@ -203,11 +203,6 @@ def test_a_lost_answer_to_a_change_is_sent_again_without_harm(
     page = desk("operator")
     edit(page, order)
     page.get_by_label("Quantity of AMENDLOST").fill("4")
-
-    def lose(route: Route) -> None:
-        """The server does what it is asked; nobody hears of it."""
-        route.fetch()
-        route.abort()
 
     page.route("**/amend", lose)
     page.keyboard.press("Control+Enter")

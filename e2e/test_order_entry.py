@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from e2e.conftest import Served, Watch
+from e2e.conftest import Served, Watch, lose
 
 pytestmark = pytest.mark.browser
 
@@ -362,11 +362,6 @@ def test_a_lost_answer_and_a_reload_are_the_same_order_when_sent_again(
     expect(page.get_by_label("Quantity of LOST-1")).to_be_focused()
     scan(page, "3")
     page.get_by_label("Customer reference").fill("PO 7")
-
-    def lose(route: Route) -> None:
-        """The server does what it is asked; nobody hears of it."""
-        route.fetch()
-        route.abort()
 
     page.route("**/orders/new", lose)
     page.keyboard.press("Control+Enter")

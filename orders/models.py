@@ -172,7 +172,24 @@ class OrderItem(models.Model):
         return f"{self.quantity} x {self.sku}"
 
 
-class OrderHistory(AppendOnly):
+class Done(AppendOnly):
+    """Something that somebody did with an order: who, when, in which request."""
+
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+    )
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+
+class OrderHistory(Done):
     """One step in the life of an order; `seq` counts from 1 without gaps."""
 
     order = models.ForeignKey(
@@ -181,16 +198,7 @@ class OrderHistory(AppendOnly):
     seq = models.PositiveIntegerField()
     from_status = models.CharField(max_length=16, choices=OrderStatus, null=True)
     to_status = models.CharField(max_length=16, choices=OrderStatus)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
     note = models.CharField(max_length=2000, blank=True)
-    request_id = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField()
     key_hash = models.CharField(max_length=64, null=True, unique=True)
     fingerprint = models.CharField(max_length=64, blank=True)
 
@@ -216,7 +224,7 @@ class Difference(NamedTuple):
     now: str | date | Decimal | int | None
 
 
-class OrderAmendment(AppendOnly):
+class OrderAmendment(Done):
     """What somebody changed of an order, beside its status; `version` is the order's from then on."""
 
     order = models.ForeignKey(
@@ -228,15 +236,6 @@ class OrderAmendment(AppendOnly):
     items = models.JSONField()
     """[{product_id, sku, name, from, to}]: the lines with another quantity; 0 is no line, before or after."""
     reason = models.CharField(max_length=2000, blank=True)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
-    request_id = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField()
 
     class Meta:
         constraints = [
@@ -276,22 +275,13 @@ class OrderAmendment(AppendOnly):
         return found
 
 
-class OrderNote(AppendOnly):
+class OrderNote(Done):
     """Something a person wrote on an order."""
 
     order = models.ForeignKey(
         Order, on_delete=models.PROTECT, related_name="note_rows", db_index=False
     )
     text = models.CharField(max_length=2000)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_index=False,
-    )
-    request_id = models.CharField(max_length=64, blank=True)
-    created_at = models.DateTimeField()
     key_hash = models.CharField(max_length=64, null=True, unique=True)
 
     class Meta:

@@ -34,22 +34,21 @@ def _fact(order: Order, kind: EventType, payload: dict[str, Any]) -> Fact:
     )
 
 
-def _priced_lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
-    return [
-        {
-            "product_id": item.product_id,
-            "sku": item.sku,
-            "quantity": item.quantity,
-            "unit_price": to_text(item.unit_price),
-            "subtotal": to_text(item.subtotal),
-        }
-        for item in items
-    ]
+def _line(product_id: int, sku: str, quantity: int) -> dict[str, Any]:
+    return {"product_id": product_id, "sku": sku, "quantity": quantity}
 
 
 def _lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
+    return [_line(item.product_id, item.sku, item.quantity) for item in items]
+
+
+def _priced_lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
     return [
-        {"product_id": item.product_id, "sku": item.sku, "quantity": item.quantity}
+        {
+            **_line(item.product_id, item.sku, item.quantity),
+            "unit_price": to_text(item.unit_price),
+            "subtotal": to_text(item.subtotal),
+        }
         for item in items
     ]
 
@@ -169,7 +168,7 @@ def record_amended(
     facts = [_fact(order, EventType.ORDER_AMENDED, amended)]
     for kind, sign in ((EventType.STOCK_RESERVED, 1), (EventType.STOCK_RELEASED, -1)):
         moved = [
-            {"product_id": it.product_id, "sku": it.sku, "quantity": abs(it.now - it.was)}
+            _line(it.product_id, it.sku, abs(it.now - it.was))
             for it in lines
             if (it.now - it.was) * sign > 0
         ]

@@ -417,10 +417,10 @@ def test_an_order_that_is_amended_and_cancelled_at_once_gives_back_all_it_holds(
     assert dict(integrity.inspect().examples) == {}
 
 
-def test_an_amendment_and_a_new_order_share_the_last_units_only_once(
-    product: Product, customer: Customer, place: Callable[..., Order], operator: User
-) -> None:
-    order = place((product, 2))
+def all_ten_and_eight_more(
+    product: Product, customer: Customer, order: Order, operator: User, *, without_lock: bool
+) -> list[Any]:
+    """The order, which holds some of ten, is amended to all of them while another asks for eight."""
     barrier = threading.Barrier(2)
 
     def new() -> Any:
@@ -432,11 +432,19 @@ def test_an_amendment_and_a_new_order_share_the_last_units_only_once(
         )
 
     def met(job: Callable[[], Any]) -> Any:
-        with meeting_after("catalog_stocklevel", "FOR UPDATE", barrier=barrier):
+        levels = ("catalog_stocklevel", "FOR UPDATE")
+        with meeting_after(*levels, barrier=barrier, without_lock=without_lock):
             return job()
 
     amend = amending(order, product, iter([10]), operator)
-    results = in_parallel(lambda: met(amend), lambda: met(new))
+    return in_parallel(lambda: met(amend), lambda: met(new))
+
+
+def test_an_amendment_and_a_new_order_share_the_last_units_only_once(
+    product: Product, customer: Customer, place: Callable[..., Order], operator: User
+) -> None:
+    order = place((product, 2))
+    results = all_ten_and_eight_more(product, customer, order, operator, without_lock=False)
     refused = [result for result in results if isinstance(result, InsufficientStock)]
     assert (len(refused), level_of(product).reserved) == (1, 10)
 
@@ -446,22 +454,7 @@ def test_control_without_the_level_lock_an_amendment_takes_what_an_order_has(
     product: Product, customer: Customer, place: Callable[..., Order], operator: User
 ) -> None:
     order = place((product, 2))
-    barrier = threading.Barrier(2)
-
-    def new() -> Any:
-        return place_order(
-            actor=operator,
-            customer_id=customer.pk,
-            items=[NewItem(product.pk, 8)],
-            idempotency_key="other",
-        )
-
-    def met(job: Callable[[], Any]) -> Any:
-        with meeting_after("catalog_stocklevel", "FOR UPDATE", barrier=barrier, without_lock=True):
-            return job()
-
-    amend = amending(order, product, iter([10]), operator)
-    in_parallel(lambda: met(amend), lambda: met(new))
+    all_ten_and_eight_more(product, customer, order, operator, without_lock=True)
     assert sum(OrderItem.objects.values_list("quantity", flat=True)) == 18, "of ten"
 
 

@@ -152,8 +152,7 @@ def detail_context(request: SignedIn, order_id: int, **more: Any) -> dict[str, A
         "can_amend": can_amend,
         # Who changed such orders until now looks for the button.
         "others_amend": not can_amend
-        and not order.deleted_at
-        and OrderStatus(order.status) in AMENDABLE
+        and order.status in AMENDABLE
         and request.user.has_perm(Permission.AMEND_ORDER),
         "can_cancel": OrderStatus.CANCELLED in actions,
         "amended_last": _amended_since_confirmed(page),

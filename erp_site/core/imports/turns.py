@@ -141,7 +141,7 @@ class Turn:
             log.exception("import_row_refused_by_database", job=self.job.pk, row=line.number)
             message = _("This row could not be imported: the database does not take its values.")
             return Result(line.number, Outcome.FAILED, [self._problem(None, "", message)])
-        except Exception:
+        except Exception:  # one row that we did not think of stops no import
             log.exception("import_row_failed", job=self.job.pk, row=line.number)
             message = _("This row could not be imported: something went wrong on our side.")
             return Result(line.number, Outcome.FAILED, [self._problem(None, "", message)])

@@ -71,7 +71,7 @@ def work(stopping: threading.Event, tables: Tables) -> bool:
         log.info("import_lease_lost", job=job.pk)
     except AWAY:
         raise  # not the job's fault: it goes on later
-    except Exception:
+    except Exception:  # taken up again it would fail again, before all other imports
         log.exception("import_stopped", job=job.pk)
         stop(actor=job.owner, job_id=job.pk)
     return True
