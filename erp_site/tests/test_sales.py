@@ -15,7 +15,7 @@ from catalog.models import Product
 from erp_site import sales
 from erp_site.core import clock
 from orders.models import Order
-from orders.services import change_status
+from orders.services import NewItem, amend_order, change_status
 from orders.states import OrderStatus
 
 # Its own transactions, since a day is forgotten after a commit.
@@ -68,6 +68,19 @@ def test_a_day_is_counted_again_when_an_order_of_it_is_cancelled(
     assert figures() == figures() == (1, Decimal("10.00"))
     today = clock.today()
     assert counted[1:] == [[today - timedelta(days=1), today], [today]]
+
+
+def test_a_day_is_counted_again_when_an_order_of_it_comes_to_another_total(
+    order: Order, product: Product, admin: User, counted: list[list[date]]
+) -> None:
+    figures()
+    amend_order(actor=admin, order_id=order.pk, notes="Ring twice")
+    figures()
+    today = clock.today()
+    assert counted[1:] == [[today]]
+    amend_order(actor=admin, order_id=order.pk, items=[NewItem(product.pk, 5)])
+    assert figures() == (2, Decimal("60.00"))
+    assert counted[2:] == [[today - timedelta(days=1), today]]
 
 
 def test_a_count_that_began_before_a_cancellation_is_not_kept_after_it(
