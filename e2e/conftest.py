@@ -341,6 +341,9 @@ def elsewhere(
 
 
 def lose(route: Route) -> None:
-    """For `page.route`: the server does what it is asked, and nobody hears of it."""
-    route.fetch()
-    route.abort()
+    """For `page.route`, before the page is there: the server does what the last button asks, and nobody hears of it."""
+    if "action=place" in (route.request.post_data or ""):
+        route.fetch()
+        route.abort()
+    else:
+        route.fallback()

@@ -201,10 +201,10 @@ def test_a_lost_answer_to_a_change_is_sent_again_without_harm(
     product = make_product("AMENDLOST")
     order = place(make_customer("Lost Change"), (product, 1))
     page = desk("operator")
+    page.route("**/amend", lose)
     edit(page, order)
     page.get_by_label("Quantity of AMENDLOST").fill("4")
 
-    page.route("**/amend", lose)
     page.keyboard.press("Control+Enter")
     expect(page.locator(".toast-line")).to_contain_text("nothing is changed twice")
     page.unroute("**/amend")

@@ -357,13 +357,13 @@ def test_a_lost_answer_and_a_reload_are_the_same_order_when_sent_again(
     watch.expect("ERR_FAILED|Failed to fetch")
     customer, product = make_customer("Lost Answer"), make_product("LOST-1")
     page = desk("operator")
+    page.route("**/orders/new", lose)
     begin(page, customer)
     scan(page, product["sku"])
     expect(page.get_by_label("Quantity of LOST-1")).to_be_focused()
     scan(page, "3")
     page.get_by_label("Customer reference").fill("PO 7")
 
-    page.route("**/orders/new", lose)
     page.keyboard.press("Control+Enter")
     expect(page.locator(".toast-line")).to_contain_text("the order is not placed twice")
     assert len(orders_of(served, customer)) == 1

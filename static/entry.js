@@ -382,8 +382,8 @@
     return fieldsOf(given);
   }
   let blank = form() && String(givenFields()); // as the server gave them: fast hands may have typed by now
-  const keyOf = (kept) => kept.get("idempotency_key") ?? kept.get("opened"); // signed with its moment
-  const NO_BEGINNING = ["idempotency_key", "customer_search", "code"]; // words looked up are no order yet
+  const keyOf = (kept) => kept.get("idempotency_key") ?? kept.get("draft");
+  const NO_BEGINNING = ["idempotency_key", "draft", "customer_search", "code"]; // words looked up are no order yet
   const isBegun = (kept) => [...new URLSearchParams(kept)].some(([name, value]) => value && !NO_BEGINNING.includes(name));
   function drafts() {
     try {
@@ -513,7 +513,7 @@
     own = keyOf(fields());
     if (type !== "navigate") blank = String(fields()); // what the browser filled in again is nobody's typing
     if (!drafts().some(([key]) => key === left)) settle(own); // now: as the page goes it would be too late
-    if (left !== own) keepDraft(); // signed twice within a second, an order's form has the same key: its draft comes back first
+    keepDraft();
     restoreDraft(left).then(offerDraft);
   });
 })();

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import uuid_utils
 from django.contrib import messages
 from django.core import signing
 from django.http import HttpResponse
@@ -165,6 +166,8 @@ def _show(
         "form_url": reverse("orders:amend", args=[order.pk]),
         "amended": order,
         "customer": order.customer,
+        # What is typed is kept in the browser under this: each time the form is opened another.
+        "draft": request.POST.get("draft") or uuid_utils.uuid7().hex,
         OPENED: remember(form, _head(order)) if is_opened else request.POST.get(OPENED, ""),
         OPENED_LINES: _remember_lines(order.items.all())
         if is_opened
