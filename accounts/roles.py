@@ -25,6 +25,7 @@ class Permission(StrEnum):
     VIEW_PRODUCTS = "catalog.view_product"
     CHANGE_PRODUCTS = "catalog.change_product"
     ADJUST_STOCK = "catalog.adjust_stock"
+    CHANGE_PRICE_LISTS = "catalog.change_price_list"
     VIEW_CUSTOMERS = "customers.view_customer"
     VIEW_TAX_IDS = "customers.view_tax_id"
     CHANGE_CUSTOMERS = "customers.change_customer"
@@ -43,9 +44,10 @@ PERMISSION_LABELS: Final[Mapping[Permission, str | Promise]] = {
     Permission.AMEND_CONFIRMED_ORDER: _("Change confirmed orders"),
     Permission.CANCEL_ORDER: _("Cancel orders"),
     Permission.ADD_ORDER_NOTE: _("Write notes on orders"),
-    Permission.VIEW_PRODUCTS: _("See products and stock"),
+    Permission.VIEW_PRODUCTS: _("See products, stock and price lists"),
     Permission.CHANGE_PRODUCTS: _("Create, change and delete products"),
     Permission.ADJUST_STOCK: _("Adjust stock"),
+    Permission.CHANGE_PRICE_LISTS: _("Create, change and delete price lists"),
     Permission.VIEW_CUSTOMERS: _("See customers"),
     Permission.VIEW_TAX_IDS: _("See whole CPF and CNPJ numbers"),
     Permission.CHANGE_CUSTOMERS: _("Create, change and delete customers"),
@@ -82,6 +84,7 @@ _MANAGER = _OPERATOR | {
     Permission.CANCEL_ORDER,
     Permission.CHANGE_PRODUCTS,
     Permission.ADJUST_STOCK,
+    Permission.CHANGE_PRICE_LISTS,
     Permission.CHANGE_CUSTOMERS,
     Permission.VIEW_USERS,
     Permission.MANAGE_USERS,

@@ -1,4 +1,4 @@
-"""The JSON face of products and stock. Refusals are mapped once, in erp_site/api.py."""
+"""The JSON face of products, stock and price lists. Refusals are mapped once, in erp_site/api.py."""
 
 from typing import Any
 
@@ -15,10 +15,18 @@ from erp_site.core.pagination import paginate, sort_choice
 from erp_site.core.schemas import KeyHeader, Page, QueryId
 
 from . import queries, services
-from .filters import ProductFilter
+from .filters import ListedFilter, PriceListFilter, ProductFilter
 from .schemas import (
+    ListedOut,
+    ListedParams,
     MovementListParams,
     MovementOut,
+    PriceChangesOut,
+    PriceListIn,
+    PriceListOut,
+    PriceListPatch,
+    PriceListsParams,
+    PricesIn,
     ProductIn,
     ProductListParams,
     ProductOut,
@@ -27,6 +35,7 @@ from .schemas import (
 )
 
 router = Router(tags=["Products"])
+price_lists = Router(tags=["Price lists"])
 
 IDEMPOTENCY_KEY = Header(
     None,
@@ -151,3 +160,117 @@ def list_movements(
     ledger = queries.movements(queries.get_product(product_id))
     sort = sort_choice(params.sort, queries.MOVEMENT_SORTS, "-created_at")
     return paginate(request, response, ledger, params=params, sort=sort)
+
+
+@price_lists.get(
+    "", response=Page[PriceListOut], operation_id="list_price_lists", summary="List price lists"
+)
+@needs(Permission.VIEW_PRODUCTS)
+def list_price_lists(
+    request: SignedIn, response: HttpResponse, params: Query[PriceListsParams]
+) -> dict[str, Any]:
+    """By name unless sorted otherwise."""
+    found = apply(PriceListFilter, request.GET, queries.price_lists())
+    sort = sort_choice(params.sort, queries.PRICE_LIST_SORTS, "name")
+    page = paginate(request, response, found, params=params, sort=sort)
+    return {**page, "items": [queries.price_list_record(row) for row in page["items"]]}
+
+
+@price_lists.post(
+    "",
+    response={201: PriceListOut},
+    operation_id="create_price_list",
+    summary="Add a price list",
+    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
+)
+@needs(Permission.CHANGE_PRICE_LISTS)
+def create_price_list(
+    request: SignedIn, response: HttpResponse, body: PriceListIn
+) -> Status[dict[str, Any]]:
+    """Names are unique among price lists that are not deleted, in any case and accents (409 `duplicate`). Customers
+    buy by it once their `price_list_id` says so."""
+    price_list = services.create_price_list(actor=request.user, **body.model_dump())
+    response["Location"] = reverse("api-v1:get_price_list", args=[price_list.pk])
+    return Status(201, queries.price_list_record(price_list))
+
+
+@price_lists.get(
+    "/{price_list_id}",
+    response=PriceListOut,
+    operation_id="get_price_list",
+    summary="Read a price list",
+    openapi_extra=problems(404),
+)
+@needs(Permission.VIEW_PRODUCTS)
+def get_price_list(request: SignedIn, price_list_id: QueryId) -> dict[str, Any]:
+    """Without its prices, which have a list of their own."""
+    return queries.price_list_record(queries.get_price_list(price_list_id))
+
+
+@price_lists.patch(
+    "/{price_list_id}",
+    response=PriceListOut,
+    operation_id="update_price_list",
+    summary="Change a price list",
+    openapi_extra=problems(404, conflict="stale_version"),
+)
+@needs(Permission.CHANGE_PRICE_LISTS)
+def update_price_list(
+    request: SignedIn, price_list_id: QueryId, body: PriceListPatch
+) -> dict[str, Any]:
+    """Only the fields sent change. With `version`, a list changed meanwhile is refused with 409 `stale_version` and
+    the `current` record. Orders that are placed keep their prices."""
+    price_list = services.update_price_list(
+        actor=request.user, price_list_id=price_list_id, **body.model_dump(exclude_unset=True)
+    )
+    return queries.price_list_record(price_list)
+
+
+@price_lists.delete(
+    "/{price_list_id}",
+    response={204: None},
+    operation_id="delete_price_list",
+    summary="Delete a price list",
+    openapi_extra=problems(404, conflict="price_list_in_use"),
+)
+@needs(Permission.CHANGE_PRICE_LISTS)
+def delete_price_list(request: SignedIn, price_list_id: QueryId) -> Status[None]:
+    """Its name is free again. 409 while customers buy by it."""
+    services.delete_price_list(actor=request.user, price_list_id=price_list_id)
+    return Status(204, None)
+
+
+@price_lists.get(
+    "/{price_list_id}/prices",
+    response=Page[ListedOut],
+    operation_id="list_prices",
+    summary="The prices on a list",
+    openapi_extra=problems(404),
+)
+@needs(Permission.VIEW_PRODUCTS)
+def list_prices(
+    request: SignedIn, response: HttpResponse, price_list_id: QueryId, params: Query[ListedParams]
+) -> dict[str, Any]:
+    """The products that have a price of their own there; on all others it gives its discount."""
+    on_list = queries.products_on(queries.get_price_list(price_list_id))
+    found = apply(ListedFilter, request.GET, on_list)
+    sort = sort_choice(params.sort, queries.LISTED_SORTS, "name")
+    page = paginate(request, response, found, params=params, sort=sort)
+    return {**page, "items": [queries.listed_record(row) for row in page["items"]]}
+
+
+@price_lists.patch(
+    "/{price_list_id}/prices",
+    response=PriceChangesOut,
+    operation_id="change_prices",
+    summary="Change prices on a list",
+    openapi_extra=problems(404),
+)
+@needs(Permission.CHANGE_PRICE_LISTS)
+def change_prices(request: SignedIn, price_list_id: QueryId, body: PricesIn) -> dict[str, Any]:
+    """All of them or none; the products that are not named keep what they cost. `price` null: no price of its own, but
+    the list's discount. Answers what that changed: sent again, nothing."""
+    changes = services.change_prices(
+        actor=request.user, price_list_id=price_list_id, prices=body.by_product()
+    )
+    return {"changes": [change._asdict() for change in changes]}

@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.filtering import FlagFilter, ListFilter, MoneyFilter
-from erp_site.core.search import matching, prefixed
+from erp_site.core.search import fold, matching, prefixed
 
 from . import queries
-from .models import Product, ProductWord, StockMovement
+from .models import PriceList, Product, ProductWord, StockMovement
 
 MOST: Final = Decimal("99999999.99")
 
@@ -52,6 +52,34 @@ class ProductFilter(ListFilter):
     ) -> QuerySet[Product]:
         """Those with no more than their threshold available, or (false) all others."""
         return queries.low_stock(queryset, low=value)
+
+
+class PriceListFilter(ListFilter):
+    """Which price lists a list of them shows."""
+
+    search = django_filters.CharFilter(method="filter_search", max_length=200, label=_("Search"))
+
+    class Meta:
+        model = PriceList
+        fields: list[str] = []
+
+    def filter_search(
+        self, queryset: QuerySet[PriceList], name: str, value: str
+    ) -> QuerySet[PriceList]:
+        """By what the name contains: they are few, and have no words kept apart."""
+        return queryset.filter(sorted_name__contains=fold(value.strip()))
+
+
+class ListedFilter(ListFilter):
+    """Which products a price list shows of those that have a price there."""
+
+    search = django_filters.CharFilter(method="filter_search", max_length=200, label=_("Search"))
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+    filter_search = ProductFilter.filter_search
 
 
 class MovementFilter(ListFilter):

@@ -1,4 +1,4 @@
-"""What is sold, how much of it there is, and the ledger that says why."""
+"""What is sold and for how much, how much of it there is, and the ledger that says why."""
 
 from decimal import Decimal
 from typing import Final
@@ -10,11 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import AppendOnly, EventSource, Named, UniqueAlive
+from erp_site.core.money import CENT, to_cents
 from erp_site.core.search import SearchWord
 
 LARGEST_STOCK: Final = 1_000_000_000_000  # pieces in one place
 LARGEST_THRESHOLD: Final = 2**31 - 1  # pieces; what the column holds
 LONGEST_DESCRIPTION: Final = 5000  # characters
+MOST_PRICES: Final = 200  # of a list, changed at once
 
 
 class Product(Named, EventSource, UniqueAlive):
@@ -39,7 +41,7 @@ class Product(Named, EventSource, UniqueAlive):
             models.UniqueConstraint(fields=["sku", "live"], name="product_sku_unique"),
             UniqueAlive.live_constraint("product_live_marker"),
             models.CheckConstraint(
-                condition=Q(price__gte=Decimal("0.01")), name="product_price_positive"
+                condition=Q(price__gte=CENT), name="product_price_positive"
             ),
             models.CheckConstraint(
                 condition=~Q(sku="") & ~Q(name=""), name="product_sku_and_name_given"
@@ -89,6 +91,65 @@ class ProductWord(SearchWord):
         constraints = [
             models.UniqueConstraint(fields=["word", "owner"], name="product_word_unique"),
         ]
+
+
+class PriceList(Named, EventSource, UniqueAlive):
+    """What some customers pay in place of the ordinary prices: its own price for some products, a discount on the rest.
+
+    Names are unique among the living in any case and accents, as people read them: by `sorted_name`.
+    """
+
+    discount = models.DecimalField(_("discount"), max_digits=4, decimal_places=2, default=Decimal(0))
+    """In percent of the ordinary price."""
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+    updated_at = models.DateTimeField(_("updated at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("price list")
+        verbose_name_plural = _("price lists")
+        constraints = [
+            models.UniqueConstraint(fields=["sorted_name", "live"], name="price_list_name_unique"),
+            UniqueAlive.live_constraint("price_list_live_marker"),
+            models.CheckConstraint(condition=~Q(name=""), name="price_list_name_given"),
+            models.CheckConstraint(
+                condition=Q(discount__gte=0, discount__lt=100), name="price_list_discount_possible"
+            ),
+        ]
+
+
+class ListedPrice(models.Model):
+    """What a piece of a product costs those who buy by this price list."""
+
+    price_list = models.ForeignKey(
+        PriceList, on_delete=models.PROTECT, related_name="prices", db_index=False
+    )
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="listed_prices")
+    price = models.DecimalField(_("price"), max_digits=10, decimal_places=2)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["price_list", "product"], name="listed_price_unique"),
+            models.CheckConstraint(condition=Q(price__gte=CENT), name="listed_price_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id}: {self.price}"
+
+
+def price_for(price: Decimal, listed: Decimal | None, discount: Decimal | None) -> Decimal:
+    """What a piece costs a customer, in reais. The one place that computes it.
+
+    Args:
+        price: the product's ordinary price.
+        listed: its own price on the customer's list; None if it has none there.
+        discount: what that list takes off all others, in percent; None if the customer has no list.
+    """
+    if listed is not None:
+        return listed
+    if not discount:
+        return price
+    return max(CENT, to_cents(price * (100 - discount) / 100))
 
 
 class Warehouse(models.Model):

@@ -1,17 +1,26 @@
 """Reading products, their stock and its ledger."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
 from erp_site.core.search import matching, prefixed, words
 
-from .models import Product, ProductWord, StockLevel, StockMovement, available
+from .models import (
+    PriceList,
+    Product,
+    ProductWord,
+    StockLevel,
+    StockMovement,
+    available,
+    price_for,
+)
 
 #: What a list may be sorted by: the public name and its column.
 SORTS: Final = {
@@ -21,6 +30,9 @@ SORTS: Final = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
+#: The same of price lists, and of the products on one.
+PRICE_LIST_SORTS: Final = {"name": "sorted_name", "created_at": "created_at", "updated_at": "updated_at"}
+LISTED_SORTS: Final = {"name": "sorted_name", "sku": "sku"}
 #: The ledger is append-only: the order of ids is the order of time.
 MOVEMENT_SORTS: Final = {"created_at": "id"}
 
@@ -175,3 +187,76 @@ def count_low_stock() -> int:
     """How many products are low, up to the cap. Every product is looked at for it, so not with each page."""
     low = low_stock(Product.objects.all(), low=True)
     return kept_until_something_happens("low_stock", lambda: figures(low).count)
+
+
+def price_lists() -> QuerySet[PriceList]:
+    """The living ones."""
+    return PriceList.objects.all()
+
+
+def get_price_list(price_list_id: int) -> PriceList:
+    """Raises NotFound, for a deleted one too."""
+    price_list = price_lists().filter(pk=price_list_id).first()
+    if price_list is None:
+        raise missing_price_list(price_list_id)
+    return price_list
+
+
+def missing_price_list(price_list_id: int) -> NotFound:
+    """The refusal that names this price list."""
+    return NotFound(_("There is no such price list."), price_list_id=price_list_id)
+
+
+def price_list_record(price_list: PriceList) -> dict[str, Any]:
+    """The price list without its prices, which may be many."""
+    return {
+        "id": price_list.pk,
+        "name": price_list.name,
+        "discount": price_list.discount,
+        "version": price_list.version,
+        "created_at": price_list.created_at,
+        "updated_at": price_list.updated_at,
+    }
+
+
+def products_on(price_list: PriceList) -> QuerySet[Product]:
+    """The living products with a price of their own on this list: it is `on_list[0]` of each."""
+    theirs = Prefetch(
+        "listed_prices", queryset=price_list.prices.all(), to_attr="on_list"
+    )
+    return Product.objects.filter(listed_prices__price_list=price_list).prefetch_related(theirs)
+
+
+def listed_record(product: Product) -> dict[str, Any]:
+    """A product of `products_on`: its price on the list, beside what it costs those without one."""
+    [listed] = product.on_list  # type: ignore[attr-defined]  # products_on
+    return {
+        "product_id": product.pk,
+        "sku": product.sku,
+        "name": product.name,
+        "price": listed.price,
+        "ordinary_price": product.price,
+    }
+
+
+def prices_on(price_list: PriceList | None, products: Iterable[Product]) -> Mapping[int, Decimal]:
+    """By product, what a piece costs those who buy by this list (None: by none). One statement at most."""
+    products = list(products)
+    if price_list is None or not products:
+        return {product.pk: product.price for product in products}
+    listed = dict(
+        price_list.prices.filter(product__in=products).values_list("product_id", "price")
+    )
+    return {
+        product.pk: price_for(product.price, listed.get(product.pk), price_list.discount)
+        for product in products
+    }
+
+
+def prices_of(product: Product) -> list[tuple[PriceList, Decimal]]:
+    """What this product costs by each living list, by the names of the lists: two statements."""
+    listed = dict(product.listed_prices.values_list("price_list_id", "price"))
+    return [
+        (each, price_for(product.price, listed.get(each.pk), each.discount))
+        for each in price_lists().order_by("sorted_name")
+    ]

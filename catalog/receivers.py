@@ -13,11 +13,20 @@ from erp_site.core import events
 from erp_site.core.events import Actor, Aggregate, EventType, Fact
 from erp_site.core.money import to_text
 
-from .models import Product, StockMovement, available
-from .signals import product_created, product_deleted, product_updated, stock_adjusted
+from .models import PriceList, Product, StockMovement, available
+from .signals import (
+    price_list_created,
+    price_list_deleted,
+    price_list_updated,
+    prices_changed,
+    product_created,
+    product_deleted,
+    product_updated,
+    stock_adjusted,
+)
 
 if TYPE_CHECKING:
-    from .services import StockChange
+    from .services import PriceChange, StockChange
 
 DEFAULT_WAREHOUSE = "MAIN"
 
@@ -141,3 +150,66 @@ def record_adjusted(
         },
     )
     events.record([adjusted, *low_stock_facts([change], events_each=1)], actor=actor)
+
+
+def _record_of_list(
+    kind: EventType, price_list: PriceList, actor: Actor | None, payload: dict[str, Any]
+) -> None:
+    payload = {"name": price_list.name, **payload}
+    fact = Fact(kind, Aggregate.PRICE_LIST, price_list.pk, price_list.event_seq, payload)
+    events.record([fact], actor=actor)
+
+
+@receiver(price_list_created, dispatch_uid="catalog.record_price_list_created")
+def record_price_list_created(
+    sender: type[PriceList], *, price_list: PriceList, actor: Actor | None, **_kwargs: Any
+) -> None:
+    discount = {"discount": to_text(price_list.discount)}
+    _record_of_list(EventType.PRICE_LIST_CREATED, price_list, actor, discount)
+
+
+@receiver(price_list_updated, dispatch_uid="catalog.record_price_list_updated")
+def record_price_list_updated(
+    sender: type[PriceList],
+    *,
+    price_list: PriceList,
+    changed: dict[str, list[Any]],
+    actor: Actor | None,
+    **_kwargs: Any,
+) -> None:
+    """`fields` names all that changed, `changes` has [old, new]."""
+    payload = {
+        "version": price_list.version,
+        "fields": sorted(changed),
+        "changes": {name: [_plain(value) for value in values] for name, values in changed.items()},
+    }
+    _record_of_list(EventType.PRICE_LIST_UPDATED, price_list, actor, payload)
+
+
+@receiver(prices_changed, dispatch_uid="catalog.record_prices_changed")
+def record_prices_changed(
+    sender: type[PriceList],
+    *,
+    price_list: PriceList,
+    changes: Iterable["PriceChange"],
+    actor: Actor | None,
+    **_kwargs: Any,
+) -> None:
+    """Each price with what it was; null is no price of its own, then or now."""
+    prices = [
+        {
+            "product_id": each.product_id,
+            "sku": each.sku,
+            "from": _plain(each.was),
+            "to": _plain(each.now),
+        }
+        for each in changes
+    ]
+    _record_of_list(EventType.PRICE_LIST_PRICES_CHANGED, price_list, actor, {"prices": prices})
+
+
+@receiver(price_list_deleted, dispatch_uid="catalog.record_price_list_deleted")
+def record_price_list_deleted(
+    sender: type[PriceList], *, price_list: PriceList, actor: Actor | None, **_kwargs: Any
+) -> None:
+    _record_of_list(EventType.PRICE_LIST_DELETED, price_list, actor, {})

@@ -1,13 +1,17 @@
-"""The API's words about products and stock."""
+"""The API's words about products, stock and price lists."""
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+from django.utils.translation import gettext as _
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
+from erp_site.core.errors import Invalid
 from erp_site.core.schemas import (
     ActorOut,
     Bool,
     Flag,
+    Id,
     In,
     Line,
     Lines,
@@ -21,7 +25,7 @@ from erp_site.core.schemas import (
     unsent,
 )
 
-from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION
+from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION, MOST_PRICES
 
 Sku = Annotated[
     str,
@@ -191,3 +195,118 @@ class ProductListParams(ListParams):
 
 class MovementListParams(ListParams):
     sort: Literal["created_at", "-created_at"] = "-created_at"
+
+
+#: In percent, written as money is.
+Discount = Annotated[
+    QueryMoney,
+    Field(
+        description="Percent off the ordinary price of products without a price of their own there",
+        examples=["7.50"],
+    ),
+]
+
+
+class PriceListIn(In):
+    """A new price list, without prices."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "Atacado", "discount": "7.50"}]}
+    )
+
+    name: Name
+    discount: Discount = Decimal(0)
+
+
+class PriceListPatch(In):
+    """The fields to change, and only those."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"discount": "10.00", "version": 1}]}
+    )
+
+    name: Name = unsent()
+    discount: Discount = unsent()
+    version: Version | None = None
+
+
+class PriceListOut(Out):
+    id: int
+    name: str
+    discount: MoneyOut = Field(
+        description="Percent off the ordinary price of products without a price of their own there"
+    )
+    version: int = Field(
+        description="Counts edits of name and discount; send it with PATCH to refuse a stale one"
+    )
+    created_at: TimeOut
+    updated_at: TimeOut = Field(description="When it or a price on it was changed last")
+
+
+class PriceListsParams(ListParams):
+    sort: Literal["name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"] = (
+        "name"
+    )
+    search: str | None = Field(None, max_length=200, description="A part of the name")
+
+
+class PriceIn(In):
+    """What a piece of a product is to cost on the list."""
+
+    product_id: Id
+    price: Price | None = Field(description="null: no price of its own, but the list's discount")
+
+
+class PricesIn(In):
+    """The prices to change, and only those."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"prices": [{"product_id": 1, "price": "9.90"}, {"product_id": 2, "price": None}]}
+            ]
+        },
+    )
+
+    prices: Annotated[list[PriceIn], Field(min_length=1, max_length=MOST_PRICES)]
+
+    def by_product(self) -> dict[int, Decimal | None]:
+        """Raises Invalid for a product that stands there twice: which price is meant, nobody can say."""
+        prices: dict[int, Decimal | None] = {}
+        for index, each in enumerate(self.prices):
+            if each.product_id in prices:
+                detail = _("This product stands there twice.")
+                raise Invalid.field(f"/prices/{index}/product_id", "repeated", detail)
+            prices[each.product_id] = each.price
+        return prices
+
+
+class PriceChangeOut(Out):
+    """What one product cost on the list and costs there now; null is no price of its own."""
+
+    product_id: int
+    sku: str
+    was: MoneyOut | None
+    now: MoneyOut | None
+
+
+class PriceChangesOut(Out):
+    changes: list[PriceChangeOut]
+
+
+class ListedOut(Out):
+    """A product with a price of its own on the list."""
+
+    product_id: int
+    sku: str
+    name: str
+    price: MoneyOut
+    ordinary_price: MoneyOut = Field(description="What it costs those who buy by no list")
+
+
+class ListedParams(ListParams):
+    sort: Literal["name", "-name", "sku", "-sku"] = "name"
+    search: str | None = Field(
+        None, max_length=200, description="Beginnings of words of the SKU, the GTIN and the name"
+    )

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 from accounts.roles import Permission
 from erp_site.core import taxid
 from erp_site.core.errors import Denied
-from erp_site.core.filtering import FlagFilter, FromFilter, ListFilter, ToFilter
+from erp_site.core.filtering import FlagFilter, FromFilter, IdFilter, ListFilter, ToFilter
 from erp_site.core.search import matching, prefixed
 
 from . import queries
@@ -29,6 +29,7 @@ class CustomerFilter(ListFilter):
     )
     cpf_cnpj = django_filters.CharFilter(method="filter_cpf_cnpj", max_length=32, label="CPF/CNPJ")
     is_active = FlagFilter("is_active", label=gettext_lazy("Active"))
+    price_list_id = IdFilter("price_list_id", label=gettext_lazy("Price list"))
     created_from = FromFilter("created_at", label=gettext_lazy("Customer since, from"))
     created_to = ToFilter("created_at", label=gettext_lazy("Customer since, to"))
 

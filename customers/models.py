@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from catalog.models import PriceList
 from erp_site.core import clock
 from erp_site.core.models import EventSource, Named, UniqueAlive
 from erp_site.core.search import SearchWord
@@ -17,6 +18,16 @@ class Customer(Named, EventSource, UniqueAlive):
     phone = models.CharField(_("phone"), max_length=32, blank=True)
     address = models.CharField(_("address"), max_length=500, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
+    price_list = models.ForeignKey(
+        PriceList,
+        verbose_name=_("price list"),
+        null=True,
+        blank=True,
+        default=None,
+        on_delete=models.PROTECT,
+        related_name="customers",
+        db_index=False,
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), default=clock.now, editable=False)
@@ -39,6 +50,10 @@ class Customer(Named, EventSource, UniqueAlive):
                 fields=["is_active", "sorted_name", "id", "deleted_at"], name="customer_by_active"
             ),
             models.Index(fields=["email", "id", "deleted_at"], name="customer_by_email"),
+            models.Index(
+                fields=["price_list", "sorted_name", "id", "is_active", "deleted_at"],
+                name="customer_by_price_list",
+            ),
             models.Index(
                 fields=["created_at", "id", "is_active", "deleted_at"], name="customer_by_created"
             ),

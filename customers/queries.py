@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
+from catalog.models import PriceList
 from erp_site.core import taxid
 from erp_site.core.errors import NotFound
 from erp_site.core.pagination import rows_of
@@ -46,6 +47,11 @@ def is_any_tax_id(tax_ids: Iterable[str]) -> bool:
     return Customer.objects.filter(cpf_cnpj__in=map(taxid.normalise, tax_ids)).exists()
 
 
+def anybody_buys_by(price_list: PriceList) -> bool:
+    """Has a living customer this price list?"""
+    return customers().filter(price_list=price_list).exists()
+
+
 def missing(customer_id: int) -> NotFound:
     """The refusal that names this customer."""
     return NotFound(_("There is no such customer."), customer_id=customer_id)
@@ -62,6 +68,7 @@ def as_record(customer: Customer, reader: "User") -> dict[str, Any]:
         "phone": customer.phone,
         "address": customer.address,
         "is_active": customer.is_active,
+        "price_list_id": customer.price_list_id,
         "version": customer.version,
         "created_at": customer.created_at,
         "updated_at": customer.updated_at,

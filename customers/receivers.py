@@ -20,6 +20,7 @@ _SHOWN: Final[Mapping[str, Callable[[Any], Any]]] = {
     "name": str,
     "is_active": bool,
     "cpf_cnpj": taxid.masked,
+    "price_list_id": lambda pk: pk,
 }
 
 

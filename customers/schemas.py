@@ -7,12 +7,14 @@ from pydantic import AfterValidator, ConfigDict, Field
 from erp_site.core.schemas import (
     Bool,
     Flag,
+    Id,
     In,
     Line,
     Lines,
     ListParams,
     Moment,
     Out,
+    QueryId,
     TimeOut,
     Version,
     unsent,
@@ -29,6 +31,9 @@ TaxId = Annotated[
     Field(description="CPF or CNPJ (alphanumeric too), with or without punctuation"),
 ]
 Email = Annotated[str, Line(254, shortest=3), Field(json_schema_extra={"format": "email"})]
+PriceListId = Annotated[
+    Id, Field(description="By which price list they buy; null: at ordinary prices")
+]
 Sort = Literal["name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"]
 
 EXAMPLE: dict[str, Any] = {
@@ -51,10 +56,11 @@ class CustomerIn(In):
     phone: Phone = ""
     address: Address = ""
     is_active: Bool = True
+    price_list_id: PriceListId | None = None
 
 
 class CustomerPatch(In):
-    """The fields to change, and only those; null empties phone or address."""
+    """The fields to change, and only those; null empties phone or address, and takes the price list away."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -67,6 +73,7 @@ class CustomerPatch(In):
     phone: Phone = unsent()
     address: Address = unsent()
     is_active: Bool = unsent()
+    price_list_id: PriceListId | None = unsent()
     version: Version | None = None
 
 
@@ -81,6 +88,9 @@ class CustomerOut(Out):
     phone: str
     address: str
     is_active: bool
+    price_list_id: int | None = Field(
+        description="By which price list they buy; null: at ordinary prices"
+    )
     version: int = Field(description="Counts edits; send it with PATCH to refuse a stale one")
     created_at: TimeOut
     updated_at: TimeOut
@@ -101,6 +111,7 @@ class CustomerListParams(ListParams):
         description="CPF or CNPJ or its beginning; 403 for roles that may not see it",
     )
     is_active: Flag | None = None
+    price_list_id: QueryId | None = Field(None, description="Those who buy by this price list")
     created_from: Moment | None = Field(None, description="A date or a time, inclusive")
     created_to: Moment | None = Field(
         None, description="A time (excluded) or a date (its whole day)"

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
+from catalog.services import hold_price_list
 from erp_site.core import clock, taxid
 from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
 from erp_site.core.text import as_lines
@@ -41,6 +42,7 @@ class CustomerFields(TypedDict, total=False):
     phone: str
     address: str
     is_active: bool
+    price_list_id: int | None
 
 
 #: How each field is stored: databases disagree about case and spaces, so there is one spelling only.
@@ -51,6 +53,7 @@ _STORED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "phone": str.strip,
     "address": lambda address: as_lines(address).strip(),
     "is_active": bool,
+    "price_list_id": lambda price_list_id: price_list_id,
 }
 
 
@@ -64,6 +67,7 @@ def create_customer(
     phone: str = "",
     address: str = "",
     is_active: bool = True,
+    price_list_id: int | None = None,
 ) -> Customer:
     """Add a customer.
 
@@ -71,11 +75,18 @@ def create_customer(
         Denied: the role may not.
         Invalid: naming every wrong field; CPF and CNPJ are checked by their digits (IN RFB 2.229/2024).
         Duplicate: a living customer has this CPF or CNPJ.
+        NotFound: there is no such price list.
     """
     _require(actor)
     customer = Customer(event_seq=1)
     given = CustomerFields(
-        name=name, cpf_cnpj=cpf_cnpj, email=email, phone=phone, address=address, is_active=is_active
+        name=name,
+        cpf_cnpj=cpf_cnpj,
+        email=email,
+        phone=phone,
+        address=address,
+        is_active=is_active,
+        price_list_id=price_list_id,
     )
     _write(customer, given)
     customer.created_at = customer.updated_at = clock.now()
@@ -175,7 +186,9 @@ def _locked(customer_id: int) -> Customer:
 def _write(customer: Customer, given: CustomerFields) -> dict[str, list[Any]]:
     """Put the values on the customer, normalised and checked; what changed, as [old, new]."""
     changed = assign(customer, given, _STORED)
-    errors = field_errors(customer, given, several_lines={"address"})
+    if customer.price_list_id is not None and "price_list_id" in changed:
+        hold_price_list(customer.price_list_id)
+    errors = field_errors(customer, given.keys() - {"price_list_id"}, several_lines={"address"})
     if "cpf_cnpj" in given and not taxid.is_valid(customer.cpf_cnpj):
         errors = [error for error in errors if error["pointer"] != "/cpf_cnpj"]
         errors.append(

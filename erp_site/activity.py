@@ -22,7 +22,7 @@ from django.views.decorators.http import require_safe
 from accounts.auth import SignedIn, require
 from accounts.models import User
 from accounts.roles import Permission, Role
-from catalog.models import LowStockNotice, Product, StockMovement, available, is_low
+from catalog.models import LowStockNotice, PriceList, Product, StockMovement, available, is_low
 from catalog.queries import balances
 from customers.models import Customer
 from erp_site.core.events import Aggregate, EventType, types_of
@@ -31,7 +31,7 @@ from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
 from erp_site.core.models import Event, Webhook
 from erp_site.core.pagination import Split
-from erp_site.templatetags.formats import money, signed, whole
+from erp_site.templatetags.formats import money, percent, signed, whole
 from orders.models import Order, order_number
 from orders.states import OrderStatus
 
@@ -102,19 +102,31 @@ def _low(payload: dict[str, Any]) -> str:
 
 
 def _fields_of(model: type[models.Model]) -> Callable[[dict[str, Any]], str]:
-    names = {field.name for field in model._meta.get_fields()}
+    fields = {getattr(field, "attname", field.name): field for field in model._meta.get_fields()}
 
     def detail(payload: dict[str, Any]) -> str:
         changed = payload.get("fields") or payload.get("changed", {})
-        labels = [
-            str(getattr(model._meta.get_field(name), "verbose_name", name))
-            if name in names
-            else name
-            for name in changed
-        ]
+        labels = [str(getattr(fields.get(name), "verbose_name", name)) for name in changed]
         return ", ".join(labels)
 
     return detail
+
+
+def _discount(payload: dict[str, Any]) -> str:
+    return f"−{percent(Decimal(payload['discount']))}" if Decimal(payload["discount"]) else ""
+
+
+def _price(price: str | None) -> str:
+    return "—" if price is None else money(Decimal(price))
+
+
+def _priced(payload: dict[str, Any]) -> str:
+    named = [
+        f"{each['sku']} {_price(each['from'])} → {_price(each['to'])}"
+        for each in payload["prices"][:3]
+    ]
+    rest = len(payload["prices"]) - len(named)
+    return ", ".join(named) + (f" +{whole(rest)}" if rest else "")
 
 
 def _role(payload: dict[str, Any]) -> str:
@@ -145,6 +157,16 @@ KINDS: Final[Mapping[EventType, Kind]] = {
         gettext_lazy("Product changed"), icon="package", detail=_fields_of(Product)
     ),
     EventType.PRODUCT_DELETED: Kind(gettext_lazy("Product deleted"), icon="trash"),
+    EventType.PRICE_LIST_CREATED: Kind(
+        gettext_lazy("Price list created"), icon="plus", detail=_discount
+    ),
+    EventType.PRICE_LIST_UPDATED: Kind(
+        gettext_lazy("Price list changed"), icon="tag", detail=_fields_of(PriceList)
+    ),
+    EventType.PRICE_LIST_PRICES_CHANGED: Kind(
+        gettext_lazy("Prices changed"), icon="tag", detail=_priced
+    ),
+    EventType.PRICE_LIST_DELETED: Kind(gettext_lazy("Price list deleted"), icon="trash"),
     EventType.CUSTOMER_CREATED: Kind(gettext_lazy("Customer created"), icon="plus"),
     EventType.CUSTOMER_UPDATED: Kind(
         gettext_lazy("Customer changed"), icon="users", detail=_fields_of(Customer)
@@ -182,6 +204,7 @@ AGGREGATES: Final[Mapping[Aggregate, str | Promise]] = {
     Aggregate.ORDER: gettext_lazy("Order"),
     Aggregate.STOCK: gettext_lazy("Stock"),
     Aggregate.PRODUCT: gettext_lazy("Product"),
+    Aggregate.PRICE_LIST: gettext_lazy("Price list"),
     Aggregate.CUSTOMER: gettext_lazy("Customer"),
     Aggregate.USER: gettext_lazy("User"),
     Aggregate.WEBHOOK: gettext_lazy("Webhook"),
@@ -244,6 +267,8 @@ def _records(events: Iterable[Event]) -> dict[tuple[Aggregate, int], Record]:
         found[Aggregate.PRODUCT, product.pk] = _living(
             str(product), reverse("catalog:detail", args=[product.pk]), product.deleted_at
         )
+    for each in PriceList.all_objects.filter(pk__in=wanted[Aggregate.PRICE_LIST]):
+        found[Aggregate.PRICE_LIST, each.pk] = _living(each.name, None, each.deleted_at)
     for customer in Customer.all_objects.filter(pk__in=wanted[Aggregate.CUSTOMER]):
         found[Aggregate.CUSTOMER, customer.pk] = _living(
             customer.name, reverse("customers:detail", args=[customer.pk]), customer.deleted_at

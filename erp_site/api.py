@@ -146,6 +146,7 @@ api = ErpAPI(
             {"name": "Orders", "description": "Placing, moving, reading and cancelling orders"},
             {"name": "Customers", "description": "Whom the desk sells to"},
             {"name": "Products", "description": "What it sells, and the stock with its ledger"},
+            {"name": "Price lists", "description": "What some customers pay in place of the ordinary prices"},
             {"name": "Events", "description": "What happened, in the order it was published"},
             {"name": "Webhooks", "description": "Other systems that are told of events"},
             {"name": "Authentication", "description": "Signing in and out, and one's own account"},
@@ -159,5 +160,6 @@ api.add_router("", "orders.api.router")
 api.add_router("/auth", "accounts.api.router")
 api.add_router("/customers", "customers.api.router")
 api.add_router("/products", "catalog.api.router")
+api.add_router("/price-lists", "catalog.api.price_lists")
 api.add_router("/events", "erp_site.feed.router")
 api.add_router("/webhooks", "erp_site.webhook_api.router")

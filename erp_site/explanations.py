@@ -204,6 +204,12 @@ EXPLANATIONS: Final = (
         _("Finish or cancel the orders first, or deactivate the customer."),
     ),
     Explanation(
+        "price_list_in_use",
+        409,
+        _("Customers buy by the price list, so it is not deleted."),
+        _("Give them another price list, or none, first."),
+    ),
+    Explanation(
         "import_state",
         409,
         _("The import has gone on since it was looked at."),

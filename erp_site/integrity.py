@@ -30,7 +30,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from accounts.models import User, UserWord
-from catalog.models import Product, ProductWord, StockLevel, StockMovement, Warehouse
+from catalog.models import PriceList, Product, ProductWord, StockLevel, StockMovement, Warehouse
 from customers.models import Customer, CustomerWord
 from erp_site.core import idempotency
 from erp_site.core.events import Aggregate
@@ -346,6 +346,7 @@ SOURCES: Final[Mapping[Aggregate, type[EventSource]]] = {
     Aggregate.ORDER: Order,
     Aggregate.STOCK: StockLevel,
     Aggregate.PRODUCT: Product,
+    Aggregate.PRICE_LIST: PriceList,
     Aggregate.CUSTOMER: Customer,
     Aggregate.USER: User,
     Aggregate.WEBHOOK: Webhook,

@@ -50,6 +50,13 @@ def money(amount: Decimal | None) -> str:
     return f"R$\N{NO-BREAK SPACE}{number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 
+@register.filter
+def percent(share: Decimal) -> str:
+    """7.50 -> "7,5 %" in Portuguese, "7.5 %" in English: no zeros at the end, and no more than two places."""
+    plain = number_format(share.normalize() + 0, use_l10n=True)
+    return f"{plain}\N{NO-BREAK SPACE}%"
+
+
 #: One telephone number, as people write it; not two, and no words beside it.
 _TELEPHONE: Final = re.compile(r"\+?[\d\s().-]{6,}")
 

@@ -183,7 +183,8 @@ def _revise(
     if more:
         # Without this lock the customer could be deactivated between this look and the commit.
         orderable_customer(order.customer_id, customer_held(order.customer_id))
-        priced, _total = price_items(more, products_to_order(*(it.product_id for it in more)))
+        wanted_ids = (it.product_id for it in more)
+        priced, _total = price_items(more, products_to_order(order.customer_id, *wanted_ids))
         require_prices([it for it in priced if it.line.product_id not in present], prices)
         offers = {it.line.product_id: it for it in priced}
     # Where the line's pieces are held, which need not be where orders reserve now.

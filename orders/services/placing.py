@@ -137,7 +137,7 @@ def _place(
     known, customers, products = together(
         asking_for_key(key_hash),
         customer_to_order.of(customer_id),
-        products_to_order.of(*(item.product_id for item in wanted)),
+        products_to_order.of(customer_id, *(item.product_id for item in wanted)),
     )
     if used := first_order(known):
         return _replay(fingerprint, *with_lines(used))

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.db.models import OuterRef, Subquery
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
-from catalog.models import StockLevel, available
+from catalog.models import ListedPrice, PriceList, StockLevel, available, price_for
 from catalog.services import Line, shortage
 from customers.models import Customer
 from erp_site.core.errors import Conflict, Denied, Invalid, NotFound
@@ -72,14 +73,23 @@ def _customer_of(pk: Any) -> Any:
 
 customer_to_order: Final = Query(_customer_of)
 customer_held: Final = Query(_customer_of, shared=True)
-products_to_order: Final = Query(
-    lambda *product_ids: StockLevel.objects.filter(
+
+
+def _products_for(customer_id: Any, *product_ids: Any) -> Any:
+    """With what makes the price for this customer. In subqueries: by joins their rows would be locked in some uses, and
+    a customer without a price list has none to join."""
+    theirs = Customer.objects.filter(pk=customer_id).values("price_list_id")[:1]
+    listed = ListedPrice.objects.filter(price_list=Subquery(theirs), product=OuterRef("product_id"))
+    discount = PriceList.objects.filter(pk=Subquery(theirs))
+    return StockLevel.objects.filter(
         product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
     ).values_list(
-        "pk", "product_id", "product__sku", "product__name", "product__price", "product__is_active",
-        "on_hand", "reserved",
-    )
-)  # fmt: skip
+        "pk", "product_id", "product__sku", "product__name", "product__is_active", "on_hand", "reserved",
+        "product__price", Subquery(listed.values("price")[:1]), Subquery(discount.values("discount")[:1]),
+    )  # fmt: skip
+
+
+products_to_order: Final = Query(_products_for)
 
 
 def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) -> Quote:
@@ -95,7 +105,7 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
     require_quantities(items)
     customers, products = together(
         customer_to_order.of(customer_id),
-        products_to_order.of(*(item.product_id for item in wanted)),
+        products_to_order.of(customer_id, *(item.product_id for item in wanted)),
     )
     orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)
@@ -163,21 +173,23 @@ def price_items(
             _("There is no such product: %(ids)s.") % {"ids": named}, product_ids=missing
         )
     rows = [found[item.product_id] for item in wanted]
-    if inactive := [row for row in rows if not row[5]]:
+    if inactive := [row for row in rows if not row[4]]:
         raise InactiveProduct(
             _("Not sold at present: %(skus)s.") % {"skus": ", ".join(row[2] for row in inactive)},
             items=[{"product_id": row[1], "sku": row[2]} for row in inactive],
         )
-    priced = [
-        PricedItem(
-            line=Line(*row[:4]),
-            quantity=item.quantity,
-            unit_price=row[4],
-            subtotal=to_cents(row[4] * item.quantity),
-            available=available(*row[6:]),
+    priced = []
+    for item, row in zip(wanted, rows, strict=True):
+        price = price_for(*row[7:])
+        priced.append(
+            PricedItem(
+                line=Line(*row[:4]),
+                quantity=item.quantity,
+                unit_price=price,
+                subtotal=to_cents(price * item.quantity),
+                available=available(*row[5:7]),
+            )
         )
-        for item, row in zip(wanted, rows, strict=True)
-    ]
     total = sum((item.subtotal for item in priced), Decimal(0))
     if total > LARGEST:
         raise Invalid.field("/items", "total_too_large", _("The total is larger than can be kept."))
