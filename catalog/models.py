@@ -40,9 +40,7 @@ class Product(Named, EventSource, UniqueAlive):
         constraints = [
             models.UniqueConstraint(fields=["sku", "live"], name="product_sku_unique"),
             UniqueAlive.live_constraint("product_live_marker"),
-            models.CheckConstraint(
-                condition=Q(price__gte=CENT), name="product_price_positive"
-            ),
+            models.CheckConstraint(condition=Q(price__gte=CENT), name="product_price_positive"),
             models.CheckConstraint(
                 condition=~Q(sku="") & ~Q(name=""), name="product_sku_and_name_given"
             ),
@@ -99,7 +97,9 @@ class PriceList(Named, EventSource, UniqueAlive):
     Names are unique among the living in any case and accents, as people read them: by `sorted_name`.
     """
 
-    discount = models.DecimalField(_("discount"), max_digits=4, decimal_places=2, default=Decimal(0))
+    discount = models.DecimalField(
+        _("discount"), max_digits=4, decimal_places=2, default=Decimal(0)
+    )
     """In percent of the ordinary price."""
     version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)

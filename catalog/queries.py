@@ -31,7 +31,11 @@ SORTS: Final = {
     "updated_at": "updated_at",
 }
 #: The same of price lists, and of the products on one.
-PRICE_LIST_SORTS: Final = {"name": "sorted_name", "created_at": "created_at", "updated_at": "updated_at"}
+PRICE_LIST_SORTS: Final = {
+    "name": "sorted_name",
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+}
 LISTED_SORTS: Final = {"name": "sorted_name", "sku": "sku"}
 #: The ledger is append-only: the order of ids is the order of time.
 MOVEMENT_SORTS: Final = {"created_at": "id"}
@@ -221,9 +225,7 @@ def price_list_record(price_list: PriceList) -> dict[str, Any]:
 
 def products_on(price_list: PriceList) -> QuerySet[Product]:
     """The living products with a price of their own on this list: it is `on_list[0]` of each."""
-    theirs = Prefetch(
-        "listed_prices", queryset=price_list.prices.all(), to_attr="on_list"
-    )
+    theirs = Prefetch("listed_prices", queryset=price_list.prices.all(), to_attr="on_list")
     return Product.objects.filter(listed_prices__price_list=price_list).prefetch_related(theirs)
 
 
@@ -244,9 +246,7 @@ def prices_on(price_list: PriceList | None, products: Iterable[Product]) -> Mapp
     products = list(products)
     if price_list is None or not products:
         return {product.pk: product.price for product in products}
-    listed = dict(
-        price_list.prices.filter(product__in=products).values_list("product_id", "price")
-    )
+    listed = dict(price_list.prices.filter(product__in=products).values_list("product_id", "price"))
     return {
         product.pk: price_for(product.price, listed.get(product.pk), price_list.discount)
         for product in products

@@ -47,6 +47,11 @@ def is_any_tax_id(tax_ids: Iterable[str]) -> bool:
     return Customer.objects.filter(cpf_cnpj__in=map(taxid.normalise, tax_ids)).exists()
 
 
+def price_list_of(customer_id: int) -> PriceList | None:
+    """By which list this customer buys; None: at ordinary prices."""
+    return PriceList.objects.filter(customers=customer_id).first()
+
+
 def anybody_buys_by(price_list: PriceList) -> bool:
     """Has a living customer this price list?"""
     return customers().filter(price_list=price_list).exists()

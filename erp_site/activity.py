@@ -113,7 +113,8 @@ def _fields_of(model: type[models.Model]) -> Callable[[dict[str, Any]], str]:
 
 
 def _discount(payload: dict[str, Any]) -> str:
-    return f"−{percent(Decimal(payload['discount']))}" if Decimal(payload["discount"]) else ""
+    discount = Decimal(payload["discount"])
+    return f"\N{MINUS SIGN}{percent(discount)}" if discount else ""
 
 
 def _price(price: str | None) -> str:

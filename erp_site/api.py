@@ -146,7 +146,10 @@ api = ErpAPI(
             {"name": "Orders", "description": "Placing, moving, reading and cancelling orders"},
             {"name": "Customers", "description": "Whom the desk sells to"},
             {"name": "Products", "description": "What it sells, and the stock with its ledger"},
-            {"name": "Price lists", "description": "What some customers pay in place of the ordinary prices"},
+            {
+                "name": "Price lists",
+                "description": "What some customers pay in place of the ordinary prices",
+            },
             {"name": "Events", "description": "What happened, in the order it was published"},
             {"name": "Webhooks", "description": "Other systems that are told of events"},
             {"name": "Authentication", "description": "Signing in and out, and one's own account"},

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('deleted_at', models.DateTimeField(default=None, editable=False, null=True, verbose_name='deleted at')),
                 ('live', models.BooleanField(default=True, editable=False, null=True)),
                 ('event_seq', models.PositiveIntegerField(default=0, editable=False)),
-                ('discount', models.DecimalField(decimal_places=2, default=Decimal('0'), max_digits=4, verbose_name='discount')),
+                ('discount', models.DecimalField(decimal_places=2, default=Decimal(0), max_digits=4, verbose_name='discount')),
                 ('version', models.PositiveIntegerField(default=1, editable=False)),
                 ('created_at', models.DateTimeField(default=erp_site.core.clock.now, editable=False, verbose_name='created at')),
                 ('updated_at', models.DateTimeField(default=erp_site.core.clock.now, editable=False, verbose_name='updated at')),

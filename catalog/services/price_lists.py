@@ -192,18 +192,17 @@ def upsert_price(*, actor: "User", price_list: str, sku: str, price: Decimal) ->
     Answers "created", "updated" or "unchanged". Raises what changing prices raises, and Invalid for a name or a SKU
     that there is not.
     """
-    found = PriceList.objects.filter(sorted_name=sorted_as(price_list.strip())).first()
-    product = Product.objects.filter(sku=sku.strip().upper()).first()
+    lists = list(PriceList.objects.filter(sorted_name=sorted_as(price_list.strip())))
+    products = list(Product.objects.filter(sku=sku.strip().upper()))
     errors = []
-    if found is None:
+    if not lists:
         detail = _("There is no price list of this name.")
         errors.append(FieldError(pointer="/price_list", code="not_found", detail=detail))
-    if product is None:
+    if not products:
         detail = _("There is no product with this SKU.")
         errors.append(FieldError(pointer="/sku", code="not_found", detail=detail))
     refuse(errors)
-    assert found is not None
-    assert product is not None
+    [found], [product] = lists, products
     changes = change_prices(actor=actor, price_list_id=found.pk, prices={product.pk: price})
     if not changes:
         return "unchanged"
@@ -260,10 +259,10 @@ def _write(price_list: PriceList, given: PriceListFields) -> dict[str, list[Any]
     """Put the values on the list, normalised and checked; what changed, as [old, new]."""
     changed = assign(price_list, given, _STORED)
     errors = field_errors(price_list, given)
-    if "discount" in given and not 0 <= price_list.discount < 100:
-        detail = _("A discount is from 0 to 99.99 percent.")
-        errors = [error for error in errors if error["pointer"] != "/discount"]
-        errors.append(FieldError(pointer="/discount", code="out_of_range", detail=detail))
+    others = [error for error in errors if error["pointer"] != "/discount"]
+    if "discount" in given and (others != errors or price_list.discount < 0):
+        detail = _("A discount is from 0 to 99.99 percent, with two decimals at most.")
+        errors = [*others, FieldError(pointer="/discount", code="out_of_range", detail=detail)]
     refuse(errors)
     return changed
 

@@ -1,5 +1,6 @@
 """Two people at the same moment, on real threads and connections."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -10,16 +11,28 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
-from catalog.models import Product, ProductWord, StockLevel, StockMovement
+from catalog.models import (
+    ListedPrice,
+    PriceList,
+    Product,
+    ProductWord,
+    StockLevel,
+    StockMovement,
+)
 from catalog.services import (
     InsufficientStock,
+    PriceListInUse,
     ProductInUse,
     adjust_stock,
+    change_prices,
+    create_price_list,
     create_product,
+    delete_price_list,
     delete_product,
     update_product,
 )
 from customers.models import Customer
+from customers.services import update_customer
 from erp_site.core.errors import Duplicate, NotFound
 from erp_site.core.models import Event
 from erp_site.testing import in_parallel, level_of
@@ -222,7 +235,7 @@ def threshold_and_order(
 def one_within_the_other(
     outer: Job, inner: Job, *fragments: str, without_lock: bool = False
 ) -> list[Any]:
-    """What is told of running low, if all of `inner` comes after the SELECT of `outer` with these fragments.
+    """What both come to if all of `inner` comes after the SELECT of `outer` with these fragments.
 
     Where `inner` must wait for `outer`, that one goes on after a second.
     """
@@ -236,16 +249,25 @@ def one_within_the_other(
         is_done.wait(1)
         return result
 
-    def begin() -> None:
+    def begin() -> Any:
         with connection.execute_wrapper(wrapper):
-            outer()
+            return outer()
 
-    def come_between() -> None:
+    def come_between() -> Any:
         assert has_read.wait(30)
-        inner()
-        is_done.set()
+        try:
+            return inner()
+        finally:
+            is_done.set()
 
-    results = in_parallel(begin, come_between)
+    return in_parallel(begin, come_between)
+
+
+def told_of_running_low(
+    outer: Job, inner: Job, *fragments: str, without_lock: bool = False
+) -> list[Any]:
+    """What is said to be left when one comes within the other."""
+    results = one_within_the_other(outer, inner, *fragments, without_lock=without_lock)
     assert [result for result in results if isinstance(result, Exception)] == []
     return list(Event.objects.filter(type="stock.low").values_list("payload__available", flat=True))
 
@@ -254,14 +276,14 @@ def test_an_order_knows_a_threshold_that_was_raised_while_it_read_the_products(
     threshold_and_order: tuple[Job, Job],
 ) -> None:
     threshold, order = threshold_and_order
-    assert one_within_the_other(order, threshold, "catalog_product", "INNER JOIN") == [4]
+    assert told_of_running_low(order, threshold, "catalog_product", "INNER JOIN") == [4]
 
 
 def test_a_threshold_that_is_raised_waits_for_orders_and_they_for_it(
     threshold_and_order: tuple[Job, Job],
 ) -> None:
     threshold, order = threshold_and_order
-    assert one_within_the_other(threshold, order, "catalog_stocklevel") == [4]
+    assert told_of_running_low(threshold, order, "catalog_stocklevel") == [4]
 
 
 @only_with_row_locks
@@ -269,4 +291,95 @@ def test_control_without_the_level_lock_nobody_is_told_of_the_threshold(
     threshold_and_order: tuple[Job, Job],
 ) -> None:
     threshold, order = threshold_and_order
-    assert one_within_the_other(threshold, order, "catalog_stocklevel", without_lock=True) == []
+    assert told_of_running_low(threshold, order, "catalog_stocklevel", without_lock=True) == []
+
+
+@pytest.fixture
+def price_list(manager: User) -> PriceList:
+    return create_price_list(actor=manager, name="Atacado")
+
+
+def given_and_deleted(
+    manager: User, price_list: PriceList, customer: Customer, *, without_lock: bool = False
+) -> tuple[list[Any], bool, int | None]:
+    """The list is deleted while a customer gets it: what both come to, whether it lives, and what the customer has."""
+    give = partial(
+        update_customer, actor=manager, customer_id=customer.pk, price_list_id=price_list.pk
+    )
+    delete = partial(delete_price_list, actor=manager, price_list_id=price_list.pk)
+    results = one_within_the_other(give, delete, "catalog_pricelist", without_lock=without_lock)
+    customer.refresh_from_db()
+    lives = PriceList.objects.filter(pk=price_list.pk).exists()
+    return results, lives, customer.price_list_id
+
+
+def test_a_price_list_is_either_deleted_or_given(
+    manager: User, price_list: PriceList, customer: Customer
+) -> None:
+    results, lives, given = given_and_deleted(manager, price_list, customer)
+    assert isinstance(results[1], PriceListInUse), results
+    assert (lives, given) == (True, price_list.pk)
+
+
+@only_with_row_locks
+def test_control_without_the_lock_on_the_list_a_customer_buys_by_a_deleted_one(
+    manager: User, price_list: PriceList, customer: Customer
+) -> None:
+    results, lives, given = given_and_deleted(manager, price_list, customer, without_lock=True)
+    assert results[1] is None, results
+    assert (lives, given) == (False, price_list.pk)
+
+
+def pricing(manager: User, price_list: PriceList, product: Product) -> Job:
+    """Each call of it another price."""
+    prices = map(Decimal, itertools.count(1))
+    return lambda: change_prices(
+        actor=manager, price_list_id=price_list.pk, prices={product.pk: next(prices)}
+    )
+
+
+def test_prices_that_are_changed_at_once_follow_each_other(
+    manager: User, price_list: PriceList, product: Product
+) -> None:
+    """What each says it was is what the one before made it."""
+    results = in_parallel(*[pricing(manager, price_list, product)] * 6)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    told = Event.objects.filter(aggregate="price_list").order_by("sequence")
+    prices = [event.payload["prices"][0] for event in told[1:]]
+    assert [each["from"] for each in prices] == [None, *(each["to"] for each in prices[:-1])]
+    assert ListedPrice.objects.get().price == Decimal(prices[-1]["to"])
+
+
+@only_with_row_locks
+def test_control_without_the_lock_on_the_list_prices_collide(
+    manager: User, price_list: PriceList, product: Product
+) -> None:
+    """Only the unique keys are left to object, as a crash."""
+    job = pricing(manager, price_list, product)
+    results = meeting(job, "catalog_pricelist", "FOR UPDATE", without_lock=True)
+    assert [type(result) for result in results if isinstance(result, Exception)] != []
+
+
+def test_one_of_many_takes_the_name_of_a_price_list(manager: User) -> None:
+    results = in_parallel(*[partial(create_price_list, actor=manager, name="Atacado")] * 8)
+    refused = [result.facts for result in results if isinstance(result, Duplicate)]
+    assert refused == [{"field": "name"}] * 7
+    assert (PriceList.all_objects.count(), Event.objects.count()) == (1, 1)
+
+
+@pytest.fixture
+def without_unique_names(transactional_db: None) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE catalog_pricelist DROP INDEX price_list_name_unique")
+        yield
+        cursor.execute("DELETE FROM catalog_pricelist")
+        cursor.execute(
+            "ALTER TABLE catalog_pricelist ADD UNIQUE INDEX price_list_name_unique (sorted_name, live)"
+        )
+
+
+@only_with_row_locks
+@pytest.mark.usefixtures("without_unique_names")
+def test_control_without_the_unique_key_all_take_the_same_name(manager: User) -> None:
+    in_parallel(*[partial(create_price_list, actor=manager, name="Atacado")] * 4)
+    assert PriceList.objects.filter(name="Atacado").count() == 4

@@ -159,21 +159,21 @@ def test_events_tell_what_changed_without_private_data(manager: User) -> None:
     )
     delete_customer(actor=manager, customer_id=customer.pk)
     summary = {
-            "name": "Mercado",
-            "is_active": True,
-            "cpf_cnpj": "***9822****",
-            "price_list_id": None,
-        }
+        "name": "Mercado",
+        "is_active": True,
+        "cpf_cnpj": "***9822****",
+        "price_list_id": None,
+    }
     assert events(customer) == [
         (
             "customer.created",
             1,
             {
-                    "name": "Padaria",
-                    "is_active": True,
-                    "cpf_cnpj": "***BC34*******",
-                    "price_list_id": None,
-                },
+                "name": "Padaria",
+                "is_active": True,
+                "cpf_cnpj": "***BC34*******",
+                "price_list_id": None,
+            },
             manager.pk,
         ),
         (

@@ -177,7 +177,7 @@ def test_adding_a_line_takes_the_same_statements_however_long_the_order_is(
             True,
         )
         taken.append(len(queries))
-    assert taken[0] == taken[1] == 4
+    assert taken[0] == taken[1] == 5
 
 
 def test_an_order_is_placed_and_shown(desk: Client, product: Product, customer: Customer) -> None:

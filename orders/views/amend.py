@@ -49,7 +49,8 @@ def order_amend(request: SignedIn, order_id: int) -> HttpResponse:
         return _show(request, order, form, EntryLines(rows, order.items.all()))
     action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
-        return answer_line(request, EntryLines(agreed=order.items.all()))
+        lines = EntryLines(agreed=order.items.all())
+        return answer_line(request, lines, order.customer.price_list)
     lines = EntryLines(entry_lines(request.POST), order.items.all())
     if action == "place":
         return _save(request, order, AmendForm(request.POST), lines)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import uuid_utils
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -18,11 +18,17 @@ from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from catalog.models import Product
-from catalog.queries import as_record, find_by_codes, find_products, is_shared_gtin
+from catalog.models import PriceList, Product
+from catalog.queries import (
+    as_record,
+    find_by_codes,
+    find_products,
+    is_shared_gtin,
+    prices_on,
+)
 from catalog.services import InsufficientStock
 from customers.forms import CustomerForm
-from customers.queries import find_customers, get_customer
+from customers.queries import find_customers, get_customer, price_list_of
 from customers.services import create_customer
 from erp_site.core import clock
 from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, Invalid
@@ -46,13 +52,27 @@ def product_options(request: SignedIn) -> HttpResponse:
     """The products that fit what is typed: by SKU, GTIN or words, each with price and what is available."""
     text = request.GET.get("code", "").strip()
     products = find_products(text, limit=MOST_OPTIONS) if text else []
-    return render(request, "orders/order_entry.html#product_options", _options(text, products))
+    options = _options(text, products, _price_list(request.GET))
+    return render(request, "orders/order_entry.html#product_options", options)
 
 
-def _options(text: str, products: Sequence[Product]) -> dict[str, Any]:
+def _price_list(data: QueryDict) -> PriceList | None:
+    """By which list the customer buys that an address or a form names, if there is one."""
+    customer_id = record_id(data.get("customer", ""))
+    return price_list_of(customer_id) if customer_id else None
+
+
+def _priced(products: Sequence[Product], price_list: PriceList | None) -> list[dict[str, Any]]:
+    prices = prices_on(price_list, products)
+    return [{**as_record(product), "price": prices[product.pk]} for product in products]
+
+
+def _options(
+    text: str, products: Sequence[Product], price_list: PriceList | None
+) -> dict[str, Any]:
     """What the list of products shows. The first is marked for Enter, unless a scan alone does not say which it was."""
     return {
-        "options": [as_record(product) for product in products],
+        "options": _priced(products, price_list),
         "typed": text,
         "marks_first": not is_shared_gtin(text, products),
     }
@@ -82,7 +102,7 @@ def order_new(request: SignedIn) -> HttpResponse:
         return _show(request, *_blank(request))
     action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
-        return answer_line(request, EntryLines())
+        return answer_line(request, EntryLines(), _price_list(request.POST))
     lines = EntryLines(entry_lines(request.POST))
     if action == "place":
         return _place(request, EntryForm(request.POST), lines)
@@ -217,7 +237,7 @@ def _add_product(lines: EntryLines, code: str) -> Answer:
     return Answer([no_product(code)] if code and not found else [], product_choices=found)
 
 
-def answer_line(request: SignedIn, lines: EntryLines) -> HttpResponse:
+def answer_line(request: SignedIn, lines: EntryLines, price_list: PriceList | None) -> HttpResponse:
     """One scanned or chosen product as a row; the browser puts it at the end. Costs the same for the 200th line.
 
     Of words that fit several it is the list to choose from, as if it had been waited for before Enter.
@@ -226,7 +246,7 @@ def answer_line(request: SignedIn, lines: EntryLines) -> HttpResponse:
     found = _products_of(code)
     if len(found) > 1:
         message = _("Several products fit “%(code)s”: choose one.") % {"code": code}
-        choice = {**_options(code, found), "message": message}
+        choice = {**_options(code, found, price_list), "message": message}
         response = render(request, "orders/order_entry.html#product_options", choice)
         return reswap(retarget(response, "#product-options"), "outerHTML")
     if not found:
@@ -236,8 +256,8 @@ def answer_line(request: SignedIn, lines: EntryLines) -> HttpResponse:
         }
         return render(request, "orders/order_entry.html#scan_problem", context, status=422)
     [product] = found
-    line = EntryLine(product.pk, "1")
-    lines.describe(line, product)
+    line = lines.put(product, "1")
+    lines.price_by(price_list)
     response = render(request, "orders/order_entry.html#line", {"line": line})
     response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
     return response
@@ -328,6 +348,8 @@ def show_form(
 ) -> HttpResponse:
     """Order entry with its lines and what is wrong with them: the form alone for htmx, the page otherwise."""
     posted = request.POST
+    price_list = context["customer"].price_list if context["customer"] else None
+    lines.price_by(price_list)
     context = {
         "form": form,
         "lines": lines,
@@ -336,7 +358,8 @@ def show_form(
         "repriced": answer.repriced[:MOST_PROBLEMS],
         "pasted": posted.get("pasted", "") if answer.pasted is None else answer.pasted,
         "code": posted.get("code", "") if answer.code is None else answer.code,
-        "product_choices": [as_record(product) for product in answer.product_choices],
+        "product_choices": _priced(answer.product_choices, price_list),
+        "price_list": price_list,
         "today": clock.today(),
         **context,
         **answer.more,

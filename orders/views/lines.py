@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from catalog.models import Product
-from catalog.queries import as_record, find_by_codes, get_products, shared_by
+from catalog.models import PriceList, Product
+from catalog.queries import as_record, find_by_codes, get_products, prices_on, shared_by
 from orders.forms import EntryLine, PastedLine, pasted_lines
 from orders.models import MOST_ITEMS, Order, OrderItem
 
@@ -26,11 +26,13 @@ class EntryLines:
     """The lines of one form.
 
     `agreed` are those of the order that is being changed, if one is: their price stays, and it holds their pieces.
+    All others cost what their products do until `price_by` says what the customer pays.
     """
 
     def __init__(self, rows: Iterable[EntryLine] = (), agreed: Iterable[OrderItem] = ()) -> None:
         self.rows = list(rows)
         self.agreed = {item.product_id: item for item in agreed}
+        self.products: dict[int, Product] = {}
         self.fill()
 
     def __iter__(self) -> Iterator[EntryLine]:
@@ -43,9 +45,9 @@ class EntryLines:
         """Put names, prices and stock on the lines: two statements, whatever their number."""
         if not self.rows:
             return
-        products = {it.pk: it for it in get_products([row.product_id for row in self.rows])}
+        self.products = {it.pk: it for it in get_products([row.product_id for row in self.rows])}
         for row in self.rows:
-            product = products.get(row.product_id)
+            product = self.products.get(row.product_id)
             if product is None:
                 row.error = _("This product is no longer there.")
                 continue
@@ -63,6 +65,15 @@ class EntryLines:
         is_more = (row.pieces or 0) > held
         row.error = _("Not sold at present.") if is_more and not record["is_active"] else ""
 
+    def price_by(self, price_list: PriceList | None) -> None:
+        """What the lines cost those who buy by this list: one statement at most, whatever their number."""
+        if price_list is None:
+            return
+        prices = prices_on(price_list, self.products.values())
+        for row in self.rows:
+            if row.product_id not in self.agreed:
+                row.price = prices.get(row.product_id, row.price)
+
     def add(self, wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
         """Add products by code; those that no product has, or several, come back with what is wrong."""
         found = find_by_codes([each.code for each in wanted])
@@ -78,11 +89,18 @@ class EntryLines:
             [product] = products
             if row := present.get(product.pk):
                 row.quantity = str((row.pieces or 0) + int(each.quantity))
+                self.describe(row, product)
             else:
-                row = present[product.pk] = EntryLine(product.pk, each.quantity)
-                self.rows.append(row)
-            self.describe(row, product)
+                present[product.pk] = self.put(product, each.quantity)
         return refused
+
+    def put(self, product: Product, quantity: str) -> EntryLine:
+        """One line more, of a product that has none yet."""
+        row = EntryLine(product.pk, quantity)
+        self.rows.append(row)
+        self.products[product.pk] = product
+        self.describe(row, product)
+        return row
 
     def paste(self, text: str) -> tuple[Sequence[str], str]:
         """Add the pasted lines; what cannot be read or found is named, and stays in its field."""

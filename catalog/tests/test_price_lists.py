@@ -1,0 +1,236 @@
+"""Price lists: who may change them, what is refused, and what a price on one comes to."""
+
+from decimal import Decimal
+
+import pytest
+
+from catalog.models import ListedPrice, PriceList, Product, price_for
+from catalog.queries import prices_of, prices_on
+from catalog.services import (
+    PriceListInUse,
+    change_prices,
+    create_price_list,
+    delete_price_list,
+    update_price_list,
+    upsert_price,
+)
+from erp_site.core.errors import Denied, Duplicate, Invalid, NotFound, StaleVersion
+from erp_site.core.models import Event
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+
+
+def facts(price_list):
+    """Its events: type, sequence, payload, who."""
+    found = Event.objects.filter(aggregate="price_list", aggregate_id=price_list.pk)
+    return list(found.order_by("sequence").values_list("type", "sequence", "payload", "actor_id"))
+
+
+@pytest.mark.parametrize(
+    ("price", "listed", "discount", "expected"),
+    [
+        ("10.00", None, None, "10.00"),
+        ("10.00", None, "0", "10.00"),
+        ("10.00", "7.30", None, "7.30"),
+        ("10.00", "7.30", "50", "7.30"),  # its own price is the price, not one more to be taken off
+        ("10.00", "12.00", "50", "12.00"),
+        ("10.00", None, "7.50", "9.25"),
+        ("0.99", None, "50", "0.50"),  # half a cent goes up
+        ("0.97", None, "50", "0.49"),
+        ("0.01", None, "99.99", "0.01"),  # nothing is given away
+        ("99999999.99", None, "0.01", "99989999.99"),
+    ],
+)
+def test_a_price_is_its_own_or_the_ordinary_one_less_the_discount(
+    price, listed, discount, expected
+):
+    found = price_for(D(price), listed and D(listed), discount and D(discount))
+    assert found == D(expected)
+    assert found.as_tuple().exponent == -2
+
+
+class TestLists:
+    def test_a_new_list_is_kept_and_told(self, manager):
+        made = create_price_list(actor=manager, name="  Atacado ", discount=D("7.5"))
+        kept = PriceList.objects.get(pk=made.pk)
+        assert (kept.name, kept.sorted_name, kept.discount, kept.version) == (
+            "Atacado",
+            "atacado",
+            D("7.50"),
+            1,
+        )
+        assert facts(kept) == [
+            ("price_list.created", 1, {"name": "Atacado", "discount": "7.50"}, manager.pk)
+        ]
+
+    @pytest.mark.parametrize("name", ["Atacado", "ATACADO", " atacádo "])
+    def test_a_name_is_taken_in_every_case_and_accent(self, manager, name):
+        create_price_list(actor=manager, name="Atacado")
+        with pytest.raises(Duplicate) as refused:
+            create_price_list(actor=manager, name=name)
+        assert refused.value.facts["field"] == "name"
+        assert PriceList.objects.count() == 1
+
+    def test_the_name_of_a_deleted_list_is_free_again(self, manager):
+        old = create_price_list(actor=manager, name="Atacado")
+        delete_price_list(actor=manager, price_list_id=old.pk)
+        assert create_price_list(actor=manager, name="Atacado").pk != old.pk
+        assert [each[0] for each in facts(old)] == ["price_list.created", "price_list.deleted"]
+
+    @pytest.mark.parametrize("discount", ["-0.01", "100", "100.01", "1000", "7.555", "NaN"])
+    def test_a_discount_is_less_than_everything(self, manager, discount):
+        with pytest.raises(Invalid) as refused:
+            create_price_list(actor=manager, name="Atacado", discount=D(discount))
+        assert [error["pointer"] for error in refused.value.facts["errors"]] == ["/discount"]
+        assert not PriceList.objects.exists()
+
+    @pytest.mark.parametrize("name", ["", "   ", "a" * 256, "a\nb"])
+    def test_a_name_is_one_line_that_can_be_seen(self, manager, name):
+        with pytest.raises(Invalid) as refused:
+            create_price_list(actor=manager, name=name)
+        assert {error["pointer"] for error in refused.value.facts["errors"]} == {"/name"}
+
+    def test_a_change_is_told_with_what_it_was(self, manager):
+        made = create_price_list(actor=manager, name="Atacado", discount=D(5))
+        update_price_list(actor=manager, price_list_id=made.pk, version=1, discount=D("7.5"))
+        same = update_price_list(actor=manager, price_list_id=made.pk, discount=D("7.50"))
+        assert same.version == 2
+        payload = {
+            "name": "Atacado",
+            "version": 2,
+            "fields": ["discount"],
+            "changes": {"discount": ["5.00", "7.50"]},
+        }
+        assert facts(made)[1:] == [("price_list.updated", 2, payload, manager.pk)]
+
+    def test_who_was_overtaken_is_told_what_it_is_now(self, manager):
+        made = create_price_list(actor=manager, name="Atacado")
+        update_price_list(actor=manager, price_list_id=made.pk, name="Revenda")
+        with pytest.raises(StaleVersion) as refused:
+            update_price_list(actor=manager, price_list_id=made.pk, version=1, name="Balcão")
+        assert refused.value.facts["current"]["name"] == "Revenda"
+        assert PriceList.objects.get().name == "Revenda"
+
+    def test_a_list_that_somebody_buys_by_stays(self, manager, make_customer):
+        made = create_price_list(actor=manager, name="Atacado")
+        customer = make_customer(price_list_id=made.pk)
+        with pytest.raises(PriceListInUse):
+            delete_price_list(actor=manager, price_list_id=made.pk)
+        customer.price_list = None
+        customer.save()
+        delete_price_list(actor=manager, price_list_id=made.pk)
+        assert not PriceList.objects.exists()
+
+    def test_operators_may_change_nothing(self, operator, manager, make_product):
+        made = create_price_list(actor=manager, name="Atacado")
+        product = make_product()
+        for attempt in (
+            lambda: create_price_list(actor=operator, name="Revenda"),
+            lambda: update_price_list(actor=operator, price_list_id=made.pk, name="Revenda"),
+            lambda: change_prices(actor=operator, price_list_id=made.pk, prices={product.pk: D(1)}),
+            lambda: delete_price_list(actor=operator, price_list_id=made.pk),
+        ):
+            with pytest.raises(Denied):
+                attempt()
+        assert [each[0] for each in facts(made)] == ["price_list.created"]
+        assert not ListedPrice.objects.exists()
+
+
+class TestPrices:
+    @pytest.fixture
+    def wholesale(self, manager):
+        return create_price_list(actor=manager, name="Atacado", discount=D(10))
+
+    def listed(self):
+        return dict(ListedPrice.objects.values_list("product__sku", "price"))
+
+    def test_only_what_differs_is_changed_and_told(self, manager, wholesale, make_product):
+        a, b, c = (make_product(sku=sku) for sku in "ABC")
+        first = {a.pk: D("9.90"), b.pk: D("8.80"), c.pk: None}
+        change_prices(actor=manager, price_list_id=wholesale.pk, prices=first)
+        assert self.listed() == {"A": D("9.90"), "B": D("8.80")}
+        second = {a.pk: D("9.9"), b.pk: None, c.pk: D("7.70")}
+        changes = change_prices(actor=manager, price_list_id=wholesale.pk, prices=second)
+        assert [tuple(each) for each in changes] == [
+            (b.pk, "B", D("8.80"), None),
+            (c.pk, "C", None, D("7.70")),
+        ]
+        assert self.listed() == {"A": D("9.90"), "C": D("7.70")}
+        assert change_prices(actor=manager, price_list_id=wholesale.pk, prices=second) == []
+        told = [payload for _type, _seq, payload, _who in facts(wholesale)[1:]]
+        assert told[1] == {
+            "name": "Atacado",
+            "prices": [
+                {"product_id": b.pk, "sku": "B", "from": "8.80", "to": None},
+                {"product_id": c.pk, "sku": "C", "from": None, "to": "7.70"},
+            ],
+        }
+        assert len(told) == 2
+        wholesale.refresh_from_db()
+        assert (wholesale.version, wholesale.event_seq) == (1, 3)
+
+    def test_one_wrong_price_keeps_all_others_out(self, manager, wholesale, make_product):
+        products = [make_product(sku=f"P{n}") for n in range(6)]
+        wrong = ["9.90", "0", "-1", "0.001", "100000000", "1.234"]
+        prices = {it.pk: D(price) for it, price in zip(products, wrong, strict=True)}
+        with pytest.raises(Invalid) as refused:
+            change_prices(actor=manager, price_list_id=wholesale.pk, prices=prices)
+        pointers = [error["pointer"] for error in refused.value.facts["errors"]]
+        assert pointers == [f"/prices/{n}/price" for n in range(1, 6)]
+        assert self.listed() == {}
+
+    def test_an_unknown_product_keeps_all_others_out(self, manager, wholesale, make_product):
+        prices = {make_product().pk: D(1), 999_999: D(1)}
+        with pytest.raises(NotFound) as refused:
+            change_prices(actor=manager, price_list_id=wholesale.pk, prices=prices)
+        assert refused.value.facts["product_ids"] == [999_999]
+        assert self.listed() == {}
+
+    def test_a_deleted_list_takes_no_prices(self, manager, wholesale, make_product):
+        product = make_product()
+        delete_price_list(actor=manager, price_list_id=wholesale.pk)
+        with pytest.raises(NotFound):
+            change_prices(actor=manager, price_list_id=wholesale.pk, prices={product.pk: D(1)})
+
+    def test_statements_are_constant(
+        self, manager, wholesale, make_product, django_assert_num_queries
+    ):
+        products = [make_product(sku=f"P{n}") for n in range(40)]
+        for some in (products[:1], products[1:]):
+            with django_assert_num_queries(9):
+                change_prices(
+                    actor=manager,
+                    price_list_id=wholesale.pk,
+                    prices={product.pk: D("9.90") for product in some},
+                )
+        assert ListedPrice.objects.count() == 40
+
+    def test_a_row_of_a_file_names_list_and_product(self, manager, wholesale, make_product):
+        make_product(sku="CAFE-500")
+        row = {"actor": manager, "price_list": " ATACADO", "sku": "cafe-500 "}
+        assert upsert_price(**row, price=D("9.90")) == "created"
+        assert upsert_price(**row, price=D("9.90")) == "unchanged"
+        assert upsert_price(**row, price=D("9.80")) == "updated"
+        assert self.listed() == {"CAFE-500": D("9.80")}
+        with pytest.raises(Invalid) as refused:
+            upsert_price(actor=manager, price_list="Varejo", sku="CHA", price=D(1))
+        pointers = [error["pointer"] for error in refused.value.facts["errors"]]
+        assert pointers == ["/price_list", "/sku"]
+
+    def test_pages_and_orders_read_the_same_prices(
+        self, manager, wholesale, make_product, django_assert_num_queries
+    ):
+        own, other = make_product(sku="A", price="10.00"), make_product(sku="B", price="0.99")
+        create_price_list(actor=manager, name="Varejo")
+        change_prices(actor=manager, price_list_id=wholesale.pk, prices={own.pk: D("7.77")})
+        products = list(Product.objects.all())
+        with django_assert_num_queries(1):
+            assert prices_on(wholesale, products) == {own.pk: D("7.77"), other.pk: D("0.89")}
+        with django_assert_num_queries(0):
+            assert prices_on(None, products) == {own.pk: D("10.00"), other.pk: D("0.99")}
+        with django_assert_num_queries(2):
+            assert [(each.name, price) for each, price in prices_of(own)] == [
+                ("Atacado", D("7.77")),
+                ("Varejo", D("10.00")),
+            ]
