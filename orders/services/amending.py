@@ -21,6 +21,7 @@ from catalog.services import (
 from erp_site.core.errors import Conflict, Denied, Invalid, StaleVersion
 from erp_site.core.money import LARGEST, to_cents
 from erp_site.core.search import as_code
+from erp_site.core.statements import together
 from erp_site.core.transactions import retrying_atomic
 from orders.models import ITEM_IDS_EACH, Order, OrderItem, item_id
 from orders.queries import read_order
@@ -32,6 +33,8 @@ from .pricing import (
     NewItem,
     PricedItem,
     customer_held,
+    customer_to_order,
+    discount_of,
     merge,
     orderable_customer,
     price_items,
@@ -182,9 +185,13 @@ def _revise(
     offers = {}
     if more:
         # Without this lock the customer could be deactivated between this look and the commit.
-        orderable_customer(order.customer_id, customer_held(order.customer_id))
-        wanted_ids = (it.product_id for it in more)
-        priced, _total = price_items(more, products_to_order(order.customer_id, *wanted_ids))
+        held, customers, products = together(
+            customer_held.of(order.customer_id),
+            customer_to_order.of(order.customer_id),
+            products_to_order.of(order.customer_id, *(it.product_id for it in more)),
+        )
+        orderable_customer(order.customer_id, held)
+        priced, _total = price_items(more, products, discount_of(customers))
         require_prices([it for it in priced if it.line.product_id not in present], prices)
         offers = {it.line.product_id: it for it in priced}
     # Where the line's pieces are held, which need not be where orders reserve now.

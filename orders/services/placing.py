@@ -30,6 +30,8 @@ from .pricing import (
     NewItem,
     customer_held,
     customer_to_order,
+    discount_of,
+    is_as_read,
     merge,
     orderable_customer,
     price_items,
@@ -143,7 +145,7 @@ def _place(
         return _replay(fingerprint, *with_lines(used))
     require_quantities(items)
     customer = orderable_customer(customer_id, customers)
-    priced, total = price_items(wanted, products)
+    priced, total = price_items(wanted, products, discount_of(customers))
     if prices:
         require_prices(priced, prices)
     now = clock.now()
@@ -175,7 +177,7 @@ def _place(
         customer_held.of(customer_id),
         locking(item.line.level_id for item in priced),
     )
-    if held != customers:
+    if not is_as_read(held, customers):
         orderable_customer(customer_id, held)
     changes = move_stock(
         actor=actor,

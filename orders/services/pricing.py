@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import FilteredRelation, Q, Subquery
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
-from catalog.models import ListedPrice, PriceList, StockLevel, available, price_for
+from catalog.models import StockLevel, available, price_for
 from catalog.services import Line, shortage
 from customers.models import Customer
 from erp_site.core.errors import Conflict, Denied, Invalid, NotFound
@@ -67,25 +67,29 @@ class Quote:
     currency: str = CURRENCY
 
 
-def _customer_of(pk: Any) -> Any:
-    return Customer.objects.filter(pk=pk).values_list("id", "name", "address", "is_active")
-
-
-customer_to_order: Final = Query(_customer_of)
-customer_held: Final = Query(_customer_of, shared=True)
+_CUSTOMER: Final = ("id", "name", "address", "is_active")
+customer_to_order: Final = Query(
+    lambda pk: Customer.objects.filter(pk=pk).values_list(*_CUSTOMER, "price_list__discount")
+)
+customer_held: Final = Query(
+    lambda pk: Customer.objects.filter(pk=pk).values_list(*_CUSTOMER), shared=True
+)
 
 
 def _products_for(customer_id: Any, *product_ids: Any) -> Any:
-    """With what makes the price for this customer. In subqueries: by joins their rows would be locked in some uses, and
-    a customer without a price list has none to join."""
-    theirs = Customer.objects.filter(pk=customer_id).values("price_list_id")[:1]
-    listed = ListedPrice.objects.filter(price_list=Subquery(theirs), product=OuterRef("product_id"))
-    discount = PriceList.objects.filter(pk=Subquery(theirs))
-    return StockLevel.objects.filter(
-        product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True
-    ).values_list(
-        "pk", "product_id", "product__sku", "product__name", "product__is_active", "on_hand", "reserved",
-        "product__price", Subquery(listed.values("price")[:1]), Subquery(discount.values("discount")[:1]),
+    """With the price of its own that each has on the customer's list."""
+    price_list = Customer.objects.filter(pk=customer_id).values("price_list_id")[:1]
+    listed = FilteredRelation(
+        "product__listed_prices",
+        condition=Q(product__listed_prices__price_list=Subquery(price_list)),
+    )
+    return (
+        StockLevel.objects.alias(listed=listed)
+        .filter(product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True)
+        .values_list(
+            "pk", "product_id", "product__sku", "product__name", "product__is_active", "on_hand", "reserved",
+            "product__price", "listed__price",
+        )
     )  # fmt: skip
 
 
@@ -108,7 +112,7 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
         products_to_order.of(customer_id, *(item.product_id for item in wanted)),
     )
     orderable_customer(customer_id, customers)
-    priced, total = price_items(wanted, products)
+    priced, total = price_items(wanted, products, discount_of(customers))
     shortages = [
         shortage(item.line, requested=item.quantity, available=item.available)
         for item in priced
@@ -152,7 +156,7 @@ def require_quantities(items: Iterable[NewItem]) -> None:
 
 def orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Customer:
     for row in rows:
-        customer = Customer.from_db(None, ["id", "name", "address", "is_active"], row)
+        customer = Customer.from_db(None, _CUSTOMER, row[: len(_CUSTOMER)])
         if not customer.is_active:
             raise InactiveCustomer(
                 _("%(name)s is inactive.") % {"name": customer.name}, customer_id=customer_id
@@ -161,8 +165,19 @@ def orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Custo
     raise NotFound(_("There is no such customer."), customer_id=customer_id)
 
 
+def is_as_read(held: Sequence[Any], customers: Sequence[Any]) -> bool:
+    """Is the customer whose row is held now the one that was read before?"""
+    return list(held) == [row[: len(_CUSTOMER)] for row in customers]
+
+
+def discount_of(customers: Sequence[Any]) -> Decimal | None:
+    """What the price list of the customer that was read takes off, in percent; None without a list."""
+    discount: Decimal | None = customers[0][len(_CUSTOMER)]
+    return discount
+
+
 def price_items(
-    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]]
+    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]], discount: Decimal | None
 ) -> tuple[list[PricedItem], Decimal]:
     """Every wanted item with its price, name and stock level, of which nothing is locked, and their sum."""
     found = {row[1]: row for row in products}
@@ -180,7 +195,7 @@ def price_items(
         )
     priced = []
     for item, row in zip(wanted, rows, strict=True):
-        price = price_for(*row[7:])
+        price = price_for(row[7], row[8], discount)
         priced.append(
             PricedItem(
                 line=Line(*row[:4]),
