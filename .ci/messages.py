@@ -41,7 +41,7 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
 
 #: Names and codes, the same in every language.
 NAMES = re.compile(
-    r"ERP Pedidos|Português|\b(?:SKU|GTIN|CPF|CNPJ|CSV|XLSX)\b|openapi\.json|CAF-500"
+    r"ERP Pedidos|Português|WhatsApp|\b(?:SKU|GTIN|CPF|CNPJ|CSV|XLSX)\b|openapi\.json|CAF-500"
 )
 WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}")
 #: What of a template is no text for people, or is translated as a whole.
