@@ -61,7 +61,10 @@ class Rule(StrEnum):
     SUBTOTAL = "a line's subtotal is quantity times unit price"
     TOTAL = "an order's total and number of items are those of its lines"
     KEY = "an order's key hash is that of its author and key"
-    DELETED = "what is deleted is finished: orders cancelled, products without stock, customers without open orders"
+    DELETED = (
+        "what is deleted is finished: orders cancelled, products without stock, customers without open orders, "
+        "price lists without customers"
+    )
     SEQUENCE = "an aggregate's events count from 1 without gaps, as far as its row says"
     FEED = "positions count from 1 without gaps, up to the feed's last, and follow each aggregate's sequence"
     DELIVERY = "a delivery repeats the position and the aggregate of its event"
@@ -115,6 +118,7 @@ def inspect() -> Report:
         inspect_feed(report)
         for searched in SEARCHED:
             inspect_search(report, searched)
+        inspect_price_lists(report)
     return report
 
 
@@ -338,6 +342,9 @@ def inspect_deletions(report: Report) -> None:
     waiting = Customer.all_objects.filter(Exists(open_orders), deleted_at__isnull=False)
     for pk, name in waiting.values_list("pk", "name")[:MOST_COUNTED]:
         report.breach(Rule.DELETED, f"{name} (customer {pk}) is deleted and has open orders")
+    misled = Customer.objects.filter(price_list__deleted_at__isnull=False)
+    for pk, name in misled.values_list("pk", "price_list__name")[:MOST_COUNTED]:
+        report.breach(Rule.DELETED, f"{name} is deleted, and customer {pk} buys by it")
 
 
 # --- events
@@ -436,6 +443,13 @@ SEARCHED: Final = (
     Searched(Customer, CustomerWord, ("name",)),
     Searched(User, UserWord, ("name", "email")),
 )
+
+
+def inspect_price_lists(report: Report) -> None:
+    """They are few, and found by their names alone, which are unique by what they are sorted by."""
+    for pk, name, sorted_name in PriceList.all_objects.values_list("pk", "name", "sorted_name"):
+        if sorted_name != sorted_as(name):
+            report.breach(Rule.SORTED, f"price list {pk} ({name}): {sorted_name}")
 
 
 def inspect_search(report: Report, searched: Searched) -> None:

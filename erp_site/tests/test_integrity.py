@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from django.db import connection
 
 from accounts.models import User
 from catalog.models import Product
-from catalog.services import adjust_stock, delete_product
+from catalog.services import adjust_stock, change_prices, create_price_list, delete_product
 from customers.models import Customer
 from erp_site import integrity
 from erp_site.core import outbox
@@ -71,6 +72,8 @@ def desk(
     for items in ([NewItem(rice.pk, 1)], [NewItem(rice.pk, 2)]):
         amend_order(actor=manager, order_id=amended.pk, items=items)
     adjust_stock(actor=manager, product_id=bean.pk, delta=-3, reason="damaged")
+    wholesale = create_price_list(actor=manager, name="Atacado")
+    change_prices(actor=manager, price_list_id=wholesale.pk, prices={rice.pk: Decimal(9)})
     return {
         "delivered": delivered.pk,
         "cancelled": cancelled.pk,
@@ -82,7 +85,8 @@ def desk(
         "empty": empty.pk,
         "gone": gone.pk,
         "customer": pending.customer_id,
-        "idle": make_customer("Maria Silva").pk,
+        "idle": make_customer("Maria Silva", price_list_id=wholesale.pk).pk,
+        "wholesale": wholesale.pk,
         "hook": hook.pk,
     }
 
@@ -140,6 +144,9 @@ DAMAGE = [
     ("UPDATE orders_order SET " + DELETED_NOW + " WHERE id = {pending}", {Rule.DELETED}),
     ("UPDATE catalog_product SET live = NULL, " + DELETED_NOW + " WHERE id = {rice}", {Rule.DELETED}),
     ("UPDATE customers_customer SET live = NULL, " + DELETED_NOW + " WHERE id = {customer}", {Rule.DELETED}),
+    ("UPDATE catalog_pricelist SET live = NULL, " + DELETED_NOW + " WHERE id = {wholesale}", {Rule.DELETED}),
+    ("UPDATE catalog_pricelist SET event_seq = 1 WHERE id = {wholesale}", {Rule.SEQUENCE}),
+    ("UPDATE catalog_pricelist SET sorted_name = 'zzz' WHERE id = {wholesale}", {Rule.SORTED}),
     ("UPDATE orders_order SET event_seq = event_seq + 1 WHERE id = {pending}", {Rule.SEQUENCE}),
     ("UPDATE catalog_stocklevel SET event_seq = 0 WHERE id = {rice_level}", {Rule.SEQUENCE}),
     ("UPDATE customers_customer SET event_seq = 0 WHERE id = {customer}", {Rule.SEQUENCE}),
