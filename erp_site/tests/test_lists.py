@@ -14,6 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from catalog.models import PriceList
+from customers.models import Customer
 from e2e.load.lists import Facts, every_case
 from erp_site.core import clock, search
 from erp_site.core.events import Aggregate, EventType, types_of
@@ -33,6 +35,8 @@ def filled(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """5,000 orders and what belongs to them, for this module; with the statistics that a server gathers in time."""
     with django_db_blocker.unblock():
         load.fill(ORDERS, products=1000, seed=1)
+        wholesale = PriceList.objects.create(pk=1, name="Atacado")
+        Customer.objects.filter(pk__lte=100).update(price_list=wholesale)
         load.analyse()
         yield
         call_command("flush", interactive=False, verbosity=0)
@@ -196,6 +200,7 @@ _CUSTOMERS: Final[tuple[tuple[Any, ...], ...]] = (
     ("sort=updated_at", "customer_by_updated"),
     ("is_active=true", "customer_by_active"),
     ("is_active=false", "customer_by_active"),
+    ("price_list_id=1", "customer_by_price_list"),
     ("created_from={first}", "customer_by_name", ("customer_by_created",), False),
     ("email=compras11", "customer_by_name", ("customer_by_email",), False),
 )
