@@ -23,7 +23,7 @@ OPENED: Final = "opened"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field as it is now and as it is typed, both in the form's own writing."""
+    """One field as it is now and as it is typed, both as people read them in the form."""
 
     label: Any
     now: str
@@ -91,7 +91,8 @@ def overtaken(
             continue
         changes = True
         if now != before:
-            differences.append(Difference(bound.label, now, typed))
+            read = _labels(bound.field)
+            differences.append(Difference(bound.label, read.get(now, now), read.get(typed, typed)))
     return Overtaken(
         last.actor if last else None,
         last.created_at if last else None,
@@ -113,6 +114,11 @@ def _held(posted: QueryDict) -> dict[str, str]:
 def _written(field: Field, value: Any) -> str:
     """A value as the form writes it."""
     return "" if value is None else as_lines(str(field.prepare_value(value)))
+
+
+def _labels(field: Field) -> dict[str, str]:
+    """What people read in place of the values of a choice; of any other field, nothing."""
+    return {str(value): str(label) for value, label in getattr(field, "choices", ())}
 
 
 def _reread(field: Field, written: str | None) -> str | None:

@@ -76,6 +76,22 @@ class MoneyField(forms.DecimalField):
         return {}
 
 
+class PercentField(MoneyField):
+    """A share in percent, with its sign or without: "7,5 %"."""
+
+    default_error_messages = {
+        "invalid": _("Write a percentage like 7 or 7.5."),
+        "max_decimal_places": _("A percentage has at most two decimals."),
+    }
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(value.replace("%", "") if isinstance(value, str) else value)
+
+    def prepare_value(self, value: Any) -> Any:
+        # Added to 0, 5E+1 is 50 again.
+        return number_format(value.normalize() + 0) if isinstance(value, Decimal) else value
+
+
 class WholeField(forms.IntegerField):
     """A number of pieces."""
 

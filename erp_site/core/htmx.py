@@ -46,14 +46,14 @@ def tell_undoable(request: HttpRequest, message: str, url: str, **fields: str) -
 VARY: Final = ("HX-Request", "HX-Boosted", "HX-History-Restore-Request")
 
 
-def _page_above(path: str) -> str:
+def _page_above(path: str, query: str) -> str:
     """Where a form stands that posts to this address, which stays in the browser when it is refused: a reload or Back
-    asks for it with GET."""
+    asks for it with GET, and so does a list on that page for its next one, by `query`."""
     parent = path.rstrip("/").rpartition("/")[0]
     for page in (parent, f"{parent}/"):
         with suppress(Resolver404):
             resolve(page)
-            return page
+            return f"{page}?{query}" if query else page
     return "/"
 
 
@@ -73,7 +73,7 @@ class PageMiddleware:
         if not request.path.startswith(API_PREFIX):
             lost = response.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET"
             if lost and "text/html" in request.headers.get("Accept", ""):  # somebody's browser
-                response = redirect(_page_above(request.path))
+                response = redirect(_page_above(request.path, request.GET.urlencode()))
             patch_vary_headers(response, VARY)
             response.headers.setdefault("Cache-Control", FOR_ONE)
         return response

@@ -57,6 +57,13 @@ def percent(share: Decimal) -> str:
     return f"{plain}\N{NO-BREAK SPACE}%"
 
 
+@register.filter
+def signed_percent(share: Decimal) -> str:
+    """A difference: "+2.5 %", "-7.5 %" with a true minus sign, "0 %"."""
+    sign = "+" if share > 0 else "\N{MINUS SIGN}" if share < 0 else ""
+    return f"{sign}{percent(abs(share))}"
+
+
 #: One telephone number, as people write it; not two, and no words beside it.
 _TELEPHONE: Final = re.compile(r"\+?[\d\s().-]{6,}")
 

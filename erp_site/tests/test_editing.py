@@ -104,3 +104,19 @@ def test_what_was_opened_in_another_language_is_read_as_what_it_was() -> None:
     with translation.override("pt-br"):
         found = refused({"price": Decimal("2.00")}, opened, price="1,50")
     assert (found.differences, found.taken) == ([], ["Price"])
+
+
+def test_a_choice_is_read_by_its_label() -> None:
+    class Chosen(forms.Form):
+        size = forms.TypedChoiceField(
+            label="Size", coerce=int, choices=[(1, "small"), (2, "large"), (3, "huge")]
+        )
+
+    opened = remember(Chosen(), {"size": 1})
+    data = QueryDict(mutable=True)
+    data.update({"size": "2", OPENED: opened})
+    form = Chosen(data)
+    assert form.is_valid()
+    found = overtaken("thing", 1, form, data, {"size": 3, "version": 2})
+    assert [(it.now, it.typed) for it in found.differences] == [("huge", "large")]
+    assert found.data["size"] == "2"

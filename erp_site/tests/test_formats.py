@@ -14,7 +14,9 @@ from erp_site.templatetags.formats import (
     long_day,
     moment,
     money,
+    percent,
     signed,
+    signed_percent,
     telephone,
     whole,
 )
@@ -30,6 +32,11 @@ THIS_YEAR = clock.today().year
         (lambda: whole(1234), "1.234", "1,234"),
         (lambda: signed(-1234), "−1.234", "−1,234"),  # noqa: RUF001 -- a true minus sign
         (lambda: signed(12), "+12", "+12"),
+        (lambda: percent(Decimal("7.50")), "7,5\xa0%", "7.5\xa0%"),
+        (lambda: percent(Decimal("50.00")), "50\xa0%", "50\xa0%"),
+        (lambda: signed_percent(Decimal("2.5")), "+2,5\xa0%", "+2.5\xa0%"),
+        (lambda: signed_percent(Decimal("-20.0")), "−20\xa0%", "−20\xa0%"),  # noqa: RUF001 -- as above
+        (lambda: signed_percent(Decimal("0.0")), "0\xa0%", "0\xa0%"),
         (lambda: day(date(THIS_YEAR, 3, 9)), "09/03", "Mar 9"),
         (lambda: day(date(2019, 3, 9)), "09/03/2019", "Mar 9, 2019"),
         (
