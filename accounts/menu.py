@@ -64,6 +64,18 @@ MENU: Final = (
                 permission=Permission.VIEW_CUSTOMERS,
                 children=("customers:detail", "customers:new", "customers:edit"),
             ),
+            NavItem(
+                _("Price lists"),
+                "catalog:price_lists",
+                icon="tag",
+                permission=Permission.VIEW_PRODUCTS,
+                children=(
+                    "catalog:price_list",
+                    "catalog:price_list_new",
+                    "catalog:price_list_edit",
+                    "catalog:price_list_prices",
+                ),
+            ),
         ),
     ),
     NavGroup(

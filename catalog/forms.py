@@ -1,6 +1,7 @@
 """What people type about products and their stock. Shape only: what may be is the services' to say."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -8,9 +9,16 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import gtin
-from erp_site.core.fields import LinesField, MoneyField, ShowsRefusals, WholeField
+from erp_site.core.fields import (
+    LinesField,
+    MoneyField,
+    PercentField,
+    ShowsRefusals,
+    WholeField,
+)
 
-from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION, StockMovement
+from . import queries
+from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION, Product, StockMovement
 
 Reason = StockMovement.Reason
 SHORTEST_GTIN: Final = 8
@@ -126,3 +134,55 @@ class AdjustForm(ShowsRefusals):
                 return {"delta": -quantity}
             case _:
                 return {"on_hand": quantity, "expected_on_hand": self.cleaned_data["expected"]}
+
+
+class PriceListForm(ShowsRefusals):
+    """A price list as it is changed; `version` is the one that the typist saw."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    discount = PercentField(
+        label=_("Discount (%)"),
+        required=False,
+        initial=Decimal(0),
+        help_text=_(
+            "Taken off the ordinary price of every product that has no price of its own on the list."
+        ),
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def clean_discount(self) -> Decimal:
+        return self.cleaned_data["discount"] or Decimal(0)
+
+
+class PriceForm(forms.Form):
+    """What a product costs on a price list."""
+
+    price = MoneyField(label=_("Price (R$)"))
+
+
+class NewPriceForm(PriceForm):
+    """The same of a product that is named by its code."""
+
+    code = forms.CharField(
+        label=_("Product"),
+        max_length=64,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
+        ),
+    )
+
+    field_order = ("code", "price")
+
+    def clean_code(self) -> Product:
+        """The one product with this SKU or GTIN."""
+        code: str = self.cleaned_data["code"]
+        found = queries.find_by_codes([code]).get(code.upper(), [])
+        if not found:
+            raise forms.ValidationError(
+                _("No product has the code “%(code)s”.") % {"code": code}, code="not_found"
+            )
+        if len(found) > 1:
+            raise forms.ValidationError(queries.shared_by(code, found), code="shared")
+        return found[0]

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from django.db.models import F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
@@ -13,6 +13,7 @@ from erp_site.core.errors import NotFound
 from erp_site.core.search import matching, prefixed, words
 
 from .models import (
+    ListedPrice,
     PriceList,
     Product,
     ProductWord,
@@ -221,6 +222,31 @@ def price_list_record(price_list: PriceList) -> dict[str, Any]:
         "created_at": price_list.created_at,
         "updated_at": price_list.updated_at,
     }
+
+
+class Extent(NamedTuple):
+    """How far a price list reaches."""
+
+    prices: int
+    """The living products with a price of their own on it."""
+    customers: int
+    """The living customers who buy by it."""
+
+
+def extents(price_lists: Iterable[PriceList]) -> dict[int, Extent]:
+    """How far each of these reaches, by id: two statements, whatever their number."""
+    ids = [each.pk for each in price_lists]
+    listed = ListedPrice.objects.filter(price_list__in=ids, product__deleted_at=None)
+    prices = dict(listed.values_list("price_list").annotate(Count("pk")))
+    # Customers belong to the app above: known here by the name of the relation alone.
+    bought_by = PriceList.objects.filter(pk__in=ids, customers__deleted_at=None)
+    customers = dict(bought_by.values_list("pk").annotate(Count("customers")))
+    return {pk: Extent(prices.get(pk, 0), customers.get(pk, 0)) for pk in ids}
+
+
+def price_list_choices() -> list[tuple[int, str]]:
+    """Id and name of each living one, by name, to choose from."""
+    return list(price_lists().order_by("sorted_name").values_list("pk", "name"))
 
 
 def products_on(price_list: PriceList) -> QuerySet[Product]:

@@ -43,6 +43,12 @@ def refused(button: str) -> Callable[[Page], None]:
     return act
 
 
+def set_nothing(page: Page) -> None:
+    """A price without a code, and both are asked for."""
+    page.get_by_role("button", name="Set price").click()
+    expect(page.locator(".set-price [aria-invalid=true]")).to_have_count(2)
+
+
 def check_the_rows(page: Page) -> None:
     if page.get_by_role("button", name="Check the rows").is_visible():
         page.get_by_role("button", name="Check the rows").click()
@@ -64,6 +70,12 @@ STATES: Final[list[tuple[str, Callable[[Page], None] | None]]] = [
     ("/products/adjust", None),
     ("/products/adjust?code=AXE", None),
     ("/products/adjust?product={product}", refused("Save")),
+    ("/products/price-lists", None),
+    ("/products/price-lists?search=nothing-like-it", None),
+    ("/products/price-lists/new", refused("Add price list")),
+    ("/products/price-lists/{price_list}", press("Delete")),
+    ("/products/price-lists/{price_list}", set_nothing),
+    ("/products/price-lists/{price_list}/edit", None),
     ("/customers/", unfold("Dates")),
     ("/customers/{customer}", press("Delete")),
     ("/customers/{customer}/edit", None),
@@ -99,7 +111,12 @@ def records(
             make_product("AXE-2", name="Axe with a handle of ash, 80 cm, in a box of twelve")
             make_customer("Axe Foods")
             make_person("Axel", "viewer")
+            price_list = api.post("/price-lists", json={"name": "Axe", "discount": "5.00"}).json()
+            prices = [{"product_id": product["id"], "price": "9.00"}]
+            path = f"/price-lists/{price_list['id']}/prices"
+            api.patch(path, json={"prices": prices}).raise_for_status()
         customer = api.get("/customers", params={"search": "axe"}).json()["items"][0]
+        price_list = api.get("/price-lists", params={"search": "axe"}).json()["items"][0]
         user = api.get("/auth/users", params={"search": "axel"}).json()["items"][0]
     page.goto("/import/")
     page.get_by_label("File", exact=True).set_input_files(
@@ -108,7 +125,8 @@ def records(
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url(re.compile(r"/import/\d+$"))
     job = page.url.rpartition("/")[2]
-    return {"product": product["id"], "customer": customer["id"], "user": user["id"], "job": job}
+    found = {"product": product, "customer": customer, "price_list": price_list, "user": user}
+    return {"job": job, **{name: record["id"] for name, record in found.items()}}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -18,6 +18,7 @@ type Make = Callable[..., dict[str, Any]]
 PAGES: Final = {
     "Orders": ("/orders/", {"viewer", "operator", "manager", "admin"}),
     "Customers": ("/customers/", {"viewer", "operator", "manager", "admin"}),
+    "Price lists": ("/products/price-lists", {"viewer", "operator", "manager", "admin"}),
     "Products": ("/products/", {"viewer", "operator", "manager", "admin"}),
     "Adjust stock": ("/products/adjust", {"manager", "admin"}),
     "Ran low lately": ("/notices", {"viewer", "operator", "manager", "admin"}),

@@ -269,7 +269,9 @@ def _records(events: Iterable[Event]) -> dict[tuple[Aggregate, int], Record]:
             str(product), reverse("catalog:detail", args=[product.pk]), product.deleted_at
         )
     for each in PriceList.all_objects.filter(pk__in=wanted[Aggregate.PRICE_LIST]):
-        found[Aggregate.PRICE_LIST, each.pk] = _living(each.name, None, each.deleted_at)
+        found[Aggregate.PRICE_LIST, each.pk] = _living(
+            each.name, reverse("catalog:price_list", args=[each.pk]), each.deleted_at
+        )
     for customer in Customer.all_objects.filter(pk__in=wanted[Aggregate.CUSTOMER]):
         found[Aggregate.CUSTOMER, customer.pk] = _living(
             customer.name, reverse("customers:detail", args=[customer.pk]), customer.deleted_at

@@ -1,5 +1,13 @@
-"""The pages of products and stock."""
+"""The pages of products, price lists and stock."""
 
+from .price_lists import (
+    price_list_delete,
+    price_list_detail,
+    price_list_edit,
+    price_list_list,
+    price_list_new,
+    price_list_prices,
+)
 from .products import (
     product_activity,
     product_delete,
@@ -11,6 +19,12 @@ from .products import (
 from .stock import stock_adjust, stock_undo
 
 __all__ = [
+    "price_list_delete",
+    "price_list_detail",
+    "price_list_edit",
+    "price_list_list",
+    "price_list_new",
+    "price_list_prices",
     "product_activity",
     "product_delete",
     "product_detail",

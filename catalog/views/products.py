@@ -88,6 +88,7 @@ def _show(
     context = {
         **_ledger(request, product),
         "record": row(product),
+        "prices": queries.prices_of(product),
         "sections": sections.of("catalog:detail", product.pk, request.user),
         "problem": problem,
     }

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,13 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.services import update_user
 from catalog.models import LowStockNotice, Product
-from catalog.services import adjust_stock, update_product
+from catalog.services import (
+    adjust_stock,
+    change_prices,
+    create_price_list,
+    delete_price_list,
+    update_product,
+)
 from catalog.services import delete_product as take_out
 from catalog.services.low_stock import note_low_stock
 from customers.models import Customer
@@ -57,6 +64,17 @@ class TestLog:
         page = response.content.decode()
         assert f'<a href="{reverse("catalog:detail", args=[product.pk])}">' in page
         assert "&quot;delta&quot;: 8" in page
+
+    def test_a_price_list_is_led_to_until_it_is_deleted(
+        self, desk: Client, admin: User, product: Product
+    ) -> None:
+        price_list = create_price_list(actor=admin, name="Resellers", discount=Decimal("7.5"))
+        prices = {product.pk: Decimal("9.50")}
+        change_prices(actor=admin, price_list_id=price_list.pk, prices=prices)
+        way = f'<a href="{reverse("catalog:price_list", args=[price_list.pk])}">Resellers</a>'
+        assert desk.get("/activity?aggregate=price_list").content.decode().count(way) == 2
+        delete_price_list(actor=admin, price_list_id=price_list.pk)
+        assert way not in desk.get("/activity?aggregate=price_list").content.decode()
 
     def test_it_is_filtered_by_kind_record_person_and_day(
         self, desk: Client, manager: User, product: Product, place: Callable[..., Order]

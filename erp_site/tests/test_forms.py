@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import User
 from accounts.roles import Role
 from catalog.models import Product
+from catalog.services import create_price_list
 from customers.models import Customer
 from erp_site.core.models import ImportJob
 from erp_site.core.webhooks import create_webhook
@@ -54,6 +55,15 @@ FORMS: Final = [
         answer=422,
     ),
     Form("catalog:undo", MANAGERS, {"key": "no-such-adjustment"}, answer=404),
+    Form("catalog:price_list_new", MANAGERS, {"name": "New"}),
+    Form("catalog:price_list_edit", MANAGERS, {"name": ""}, ids=("price_list",), answer=422),
+    Form(
+        "catalog:price_list_prices",
+        MANAGERS,
+        {"product": "product", "price": "1.00"},
+        ids=("price_list",),
+    ),
+    Form("catalog:price_list_delete", MANAGERS, ids=("price_list",)),
     Form("customers:new", MANAGERS, {"name": "New"}, answer=422),
     Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",), answer=422),
     Form("customers:check", MANAGERS, {"cpf_cnpj": "529.982.247-25"}, answer=200),
@@ -175,6 +185,7 @@ def site(
     records = {
         "order": order.pk,
         "product": product.pk,
+        "price_list": create_price_list(actor=people[Role.ADMIN], name="Resellers").pk,
         "customer": customer.pk,
         "user": make_user("viewer").pk,
         "webhook": create_webhook(actor=people[Role.ADMIN], url="https://a.example").pk,
@@ -234,6 +245,7 @@ def test_what_is_ones_own_is_nothing_to_strangers(site: Site, name: str) -> None
 
 ARGUMENTS: Final[dict[str, list[Any]]] = {
     "catalog:detail": [1],
+    "catalog:price_list": [1],
     "customers:detail": [1],
     "imports:job": [1],
     "imports:result": [1, "csv"],

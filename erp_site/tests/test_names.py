@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.models import User
 from catalog.models import Product
 from catalog.queries import find_products
-from catalog.services import update_product
+from catalog.services import create_price_list, update_product
 from customers.models import Customer
 from customers.queries import find_customers
 from customers.services import update_customer
@@ -31,8 +31,10 @@ def named(
     make_product: Callable[..., Product],
     make_customer: Callable[..., Customer],
     make_user: Callable[..., User],
+    admin: User,
 ) -> None:
     for name in MIXED:
+        create_price_list(actor=admin, name=name)
         make_product(name=name)
         make_customer(name)
         make_user(name=name)
@@ -59,7 +61,7 @@ def test_the_api_lists_by_the_alphabet_in_both_directions_and_over_its_pages(
 
 
 @pytest.mark.usefixtures("named")
-@pytest.mark.parametrize("path", ["/products/", "/customers/", "/users/"])
+@pytest.mark.parametrize("path", ["/products/", "/products/price-lists", "/customers/", "/users/"])
 def test_the_pages_do_too(client: Client, admin: User, path: str) -> None:
     client.force_login(admin, "accounts.backends.RoleBackend")
 

@@ -104,6 +104,8 @@ class TestAddressesOfForms:
             ("/orders/bulk", "/orders/"),
             ("/orders/7/status", "/orders/7"),
             ("/products/7/delete", "/products/7"),
+            ("/products/7/delete?page=2", "/products/7?page=2"),
+            ("/products/price-lists/7/prices?sort=-sku", "/products/price-lists/7?sort=-sku"),
             ("/products/undo", "/products/"),
             ("/accounts/language/", "/"),
         ],

@@ -1,0 +1,239 @@
+"""The pages of price lists: all of them, one with its prices, and its form."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.auth import SignedIn, require
+from accounts.roles import Permission
+from catalog import queries, services
+from catalog.filters import ListedFilter, PriceListFilter
+from catalog.forms import NewPriceForm, PriceForm, PriceListForm
+from catalog.models import PriceList, Product
+from erp_site.core.editing import OPENED, overtaken, remember
+from erp_site.core.errors import Duplicate, Invalid, StaleVersion
+from erp_site.core.events import Aggregate
+from erp_site.core.htmx import is_partial, tell_undoable
+from erp_site.core.listing import listing
+from erp_site.core.money import to_text
+from erp_site.core.paths import record_id
+
+#: A difference is told to the tenth of a percent.
+TENTH: Final = Decimal("0.1")
+
+
+@require_safe
+@require(Permission.VIEW_PRODUCTS)
+def price_list_list(request: SignedIn) -> HttpResponse:
+    """All price lists; htmx asks for the results alone."""
+    found = listing(
+        request,
+        PriceListFilter,
+        queries.price_lists(),
+        sorts=queries.PRICE_LIST_SORTS,
+        default="name",
+    )
+    extents = queries.extents(found.rows)
+    context = {"listing": found, "rows": [(each, extents[each.pk]) for each in found.rows]}
+    template = "catalog/price_list_list.html"
+    return render(request, f"{template}#results" if is_partial(request) else template, context)
+
+
+@require_safe
+@require(Permission.VIEW_PRODUCTS)
+def price_list_detail(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """One price list; htmx turns the pages of its prices alone."""
+    price_list = queries.get_price_list(price_list_id)
+    if is_partial(request):
+        context = _prices(request, price_list)
+        return render(request, "catalog/price_list_detail.html#prices", context)
+    return _show(request, price_list)
+
+
+def _row(product: Product, form: PriceForm | None = None) -> dict[str, Any]:
+    """A product of the list with what it costs there, and the form that changes it."""
+    record = queries.listed_record(product)
+    price, ordinary = record["price"], record["ordinary_price"]
+    return {
+        **record,
+        "difference": ((price - ordinary) * 100 / ordinary).quantize(TENTH, ROUND_HALF_UP),
+        # Named after the product: there is one in each row.
+        "form": form or PriceForm(initial={"price": price}, auto_id=f"%s-{product.pk}"),
+    }
+
+
+def _prices(
+    request: SignedIn, price_list: PriceList, refused: tuple[Product, PriceForm] | None = None
+) -> dict[str, Any]:
+    """The products with a price of their own; `refused` is the form of one row, with what was typed there."""
+    found = listing(
+        request,
+        ListedFilter,
+        queries.products_on(price_list),
+        sorts=queries.LISTED_SORTS,
+        default="name",
+    )
+    forms = {refused[0]: refused[1]} if refused else {}
+    rows = [_row(product, forms.get(product)) for product in found.rows]
+    return {"price_list": price_list, "listing": found, "rows": rows}
+
+
+def _show(
+    request: SignedIn,
+    price_list: PriceList,
+    *,
+    form: NewPriceForm | None = None,
+    refused: tuple[Product, PriceForm] | None = None,
+    status: int = 200,
+    **more: Any,
+) -> HttpResponse:
+    context = {
+        **_prices(request, price_list, refused),
+        "extent": queries.extents([price_list])[price_list.pk],
+        "form": form or NewPriceForm(auto_id="%s"),
+        **more,
+    }
+    return render(request, "catalog/price_list_detail.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_PRICE_LISTS)
+def price_list_new(request: SignedIn) -> HttpResponse:
+    """A new price list, and on to its prices."""
+    form = PriceListForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        typed = {name: value for name, value in form.cleaned_data.items() if name != "version"}
+        try:
+            price_list = services.create_price_list(actor=request.user, **typed)
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        else:
+            messages.success(
+                request, _("The price list %(name)s is added.") % {"name": price_list.name}
+            )
+            return redirect(_at_code(price_list))
+    context = {"form": form, "price_list": None}
+    status = 422 if form.errors else 200
+    return render(request, "catalog/price_list_form.html", context, status=status)
+
+
+def _at_code(price_list: PriceList) -> str:
+    """The page where the hands are on the field for the next product, with a script or without."""
+    return f"{reverse('catalog:price_list', args=[price_list.pk])}#code"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_PRICE_LISTS)
+def price_list_edit(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """Change name and discount. Who was overtaken sees by whom and in what, and keeps all that they typed."""
+    price_list = queries.get_price_list(price_list_id)
+    context: dict[str, Any] = {"price_list": price_list}
+    if request.method != "POST":
+        record = queries.price_list_record(price_list)
+        form = context["form"] = PriceListForm(initial=record)
+        context[OPENED] = remember(form, record)
+        return render(request, "catalog/price_list_form.html", context)
+    form = context["form"] = PriceListForm(request.POST)
+    context[OPENED] = request.POST.get(OPENED, "")
+    status = 422
+    if form.is_valid():
+        try:
+            services.update_price_list(
+                actor=request.user, price_list_id=price_list_id, **form.cleaned_data
+            )
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        except StaleVersion as stale:
+            status, current = stale.status, stale.facts["current"]
+            found = overtaken(Aggregate.PRICE_LIST, price_list_id, form, request.POST, current)
+            context |= {
+                "overtaken": found,
+                "form": PriceListForm(found.data),
+                OPENED: found.data[OPENED],
+            }
+        else:
+            messages.success(request, _("The changes are saved."))
+            return redirect("catalog:price_list", price_list_id)
+    return render(request, "catalog/price_list_form.html", context, status=status)
+
+
+@require_POST
+@require(Permission.CHANGE_PRICE_LISTS)
+def price_list_prices(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """Give a product a price: one that is named by its code, or that of a row (`product`), which may lose it, too."""
+    price_list = queries.get_price_list(price_list_id)
+    if not request.POST.get("product"):
+        return _add_price(request, price_list)
+    product = queries.get_product(record_id(request.POST["product"]) or 0)
+    # The rows are shown as they were searched, sorted and turned to.
+    here = reverse("catalog:price_list", args=[price_list_id])
+    here += f"?{request.GET.urlencode()}" if request.GET else ""
+    if request.POST.get("action") == "remove":
+        _change(request, price_list, product, None)
+        return redirect(here)
+    form = PriceForm(request.POST, auto_id=f"%s-{product.pk}")
+    if form.is_valid() and _is_changed(request, price_list, product, form):
+        return redirect(f"{here}#{form['price'].id_for_label}")
+    return _show(request, price_list, refused=(product, form), status=422)
+
+
+def _add_price(request: SignedIn, price_list: PriceList) -> HttpResponse:
+    form = NewPriceForm(request.POST, auto_id="%s")
+    if form.is_valid() and _is_changed(request, price_list, form.cleaned_data["code"], form):
+        return redirect(_at_code(price_list))
+    return _show(request, price_list, form=form, status=422)
+
+
+def _is_changed(
+    request: SignedIn, price_list: PriceList, product: Product, form: PriceForm
+) -> bool:
+    """Do what the form says; what is refused of it, it then says itself."""
+    try:
+        _change(request, price_list, product, form.cleaned_data["price"])
+    except Invalid as refusal:
+        for error in refusal.facts["errors"]:  # of the one price that was sent
+            form.add_error("price", error["detail"])
+        return False
+    return True
+
+
+def _change(
+    request: SignedIn, price_list: PriceList, product: Product, price: Decimal | None
+) -> None:
+    changes = services.change_prices(
+        actor=request.user, price_list_id=price_list.pk, prices={product.pk: price}
+    )
+    if price is None:
+        message = _("%(sku)s has no price of its own on this list now.") % {"sku": product.sku}
+    else:
+        message = _("%(sku)s costs R$ %(price)s on this list.") % {
+            "sku": product.sku,
+            "price": number_format(price, 2, force_grouping=True),
+        }
+    if not changes:  # as it was already: nothing to undo
+        messages.success(request, message)
+        return
+    was = changes[0].was
+    before = {"action": "remove"} if was is None else {"price": to_text(was)}
+    url = reverse("catalog:price_list_prices", args=[price_list.pk])
+    tell_undoable(request, message, url, product=str(product.pk), **before)
+
+
+@require_POST
+@require(Permission.CHANGE_PRICE_LISTS)
+def price_list_delete(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """Take it out of use; while customers buy by it, the page says so instead."""
+    price_list = queries.get_price_list(price_list_id)
+    try:
+        services.delete_price_list(actor=request.user, price_list_id=price_list_id)
+    except services.PriceListInUse as refusal:
+        return _show(request, price_list, problem=refusal.message, status=refusal.status)
+    messages.success(request, _("The price list %(name)s is deleted.") % {"name": price_list.name})
+    return redirect("catalog:price_lists")
