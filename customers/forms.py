@@ -1,8 +1,13 @@
 """What people type about customers. Shape only: what may be is the services' to say."""
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 from django import forms
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
+from catalog.queries import price_list_choices
 from erp_site.core import taxid
 from erp_site.core.fields import ShowsRefusals
 
@@ -47,4 +52,19 @@ class CustomerForm(ShowsRefusals):
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
     )
+    price_list_id = forms.TypedChoiceField(
+        label=_("Price list"), required=False, coerce=int, empty_value=None
+    )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Asked for when they are looked at: order entry has this form on every page, and seldom shows it.
+        field = cast("forms.TypedChoiceField", self.fields["price_list_id"])
+        field.choices = lambda: self.price_lists
+
+    @cached_property
+    def price_lists(self) -> Sequence[tuple[int | str, Any]]:
+        """What there is to choose from. Where there are no lists: nothing, and the field is not shown."""
+        found = price_list_choices()
+        return [("", _("— ordinary prices —")), *found] if found else []

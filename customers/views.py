@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
+from catalog.queries import price_list_choices
 from erp_site.core import sections, taxid
 from erp_site.core.editing import OPENED, overtaken, remember
 from erp_site.core.errors import Duplicate, Invalid, StaleVersion
@@ -39,6 +40,7 @@ def customer_list(request: SignedIn) -> HttpResponse:
     context: dict[str, Any] = {"listing": found}
     if is_partial(request):
         return render(request, "customers/customer_list.html#results", context)
+    context["price_lists"] = price_list_choices()
     context["tabs"] = [
         {"label": label, "query": query, "is_here": found.filters == filters}
         for label, query, filters in (

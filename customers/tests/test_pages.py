@@ -10,7 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from catalog.models import Product
+from catalog.models import PriceList, Product
+from catalog.services import create_price_list, delete_price_list
 from customers.models import Customer
 from customers.services import update_customer
 from erp_site.core import taxid
@@ -327,6 +328,105 @@ class TestForm:
         Order.objects.filter(pk=order.pk).update(status="delivered")
         assert desk.post(f"/customers/{customer.pk}/delete")["Location"] == "/customers/"
         assert Customer.objects.count() == 0
+
+
+class TestPriceList:
+    """Which price list a customer buys by: chosen, shown and looked for by its name."""
+
+    @pytest.fixture
+    def resellers(self, admin: User) -> PriceList:
+        create_price_list(actor=admin, name="Wholesale")
+        return create_price_list(actor=admin, name="Resellers")
+
+    def test_nothing_of_it_is_asked_where_there_are_no_lists(
+        self, desk: Client, customer: Customer
+    ) -> None:
+        for path in (
+            "/customers/",
+            "/customers/new",
+            "/orders/new",
+            f"/customers/{customer.pk}/edit",
+        ):
+            assert "price_list_id" not in desk.get(path).content.decode()
+        assert "Price list Ordinary prices" in text_of(desk.get(f"/customers/{customer.pk}"))
+        assert desk.post("/customers/new", NEW).status_code == 302
+
+    def test_it_is_chosen_by_name_and_shown_with_the_way_to_it(
+        self, desk: Client, resellers: PriceList
+    ) -> None:
+        choices = re.findall(
+            r"<option[^>]*>(.*?)</option>", desk.get("/customers/new").content.decode()
+        )
+        assert choices == ["— ordinary prices —", "Resellers", "Wholesale"]
+        where = desk.post("/customers/new", {**NEW, "price_list_id": resellers.pk})["Location"]
+        assert Customer.objects.get().price_list == resellers
+        way = f'<a href="/products/price-lists/{resellers.pk}">Resellers</a>'
+        assert way in desk.get(where).content.decode()
+        page = desk.get(f"{where}/edit").content.decode()
+        assert f'<option value="{resellers.pk}" selected>Resellers</option>' in page
+        desk.post(f"{where}/edit", {**NEW, "version": 1, "price_list_id": ""})
+        assert Customer.objects.get().price_list is None
+
+    def test_a_list_that_is_gone_is_refused_and_the_rest_is_kept(
+        self, desk: Client, admin: User, resellers: PriceList
+    ) -> None:
+        delete_price_list(actor=admin, price_list_id=resellers.pk)
+        response = desk.post("/customers/new", {**NEW, "price_list_id": resellers.pk})
+        assert response.status_code == 422
+        form = response.context["form"]
+        assert list(form.errors) == ["price_list_id"]
+        assert form["name"].value() == NEW["name"]
+        assert Customer.objects.count() == 0
+
+    def test_a_customer_who_is_added_within_an_order_has_it_too(
+        self, desk: Client, resellers: PriceList
+    ) -> None:
+        page = desk.get("/orders/new").content.decode()
+        assert '<select name="new-price_list_id"' in page
+        typed = {f"new-{name}": value for name, value in NEW.items()}
+        body = {**typed, "new-price_list_id": resellers.pk, "action": "new_customer"}
+        assert desk.post("/orders/new", body).status_code == 200
+        assert Customer.objects.get().price_list == resellers
+
+    def test_the_list_of_customers_is_filtered_by_it(
+        self, desk: Client, resellers: PriceList, make_customer: Make
+    ) -> None:
+        make_customer("Ana", price_list_id=resellers.pk)
+        make_customer("Bia")
+        found = desk.get(f"/customers/?price_list_id={resellers.pk}")
+        assert names(found) == ["Ana"]
+        chosen = f'<option value="{resellers.pk}" selected>Resellers</option>'
+        assert chosen in found.content.decode()
+
+    def test_who_was_overtaken_reads_names_not_numbers(
+        self, desk: Client, admin: User, customer: Customer, resellers: PriceList
+    ) -> None:
+        path = f"/customers/{customer.pk}/edit"
+        typed = {**sent(desk.get(path)), "price_list_id": str(resellers.pk)}
+        other = PriceList.objects.get(name="Wholesale")
+        update_customer(actor=admin, customer_id=customer.pk, price_list_id=other.pk)
+        response = desk.post(path, typed)
+        assert response.status_code == 409
+        said = "Price list: now “Wholesale”, yours “Resellers”"
+        assert said in text_of(response)
+        update_customer(actor=admin, customer_id=customer.pk, price_list_id=None)
+        again = desk.post(path, sent(response))
+        assert "Price list: now “— ordinary prices —”, yours “Resellers”" in text_of(again)
+        assert desk.post(path, sent(again)).status_code == 302
+        customer.refresh_from_db()
+        assert customer.price_list == resellers
+
+    def test_an_edit_of_something_else_takes_the_newer_list(
+        self, desk: Client, admin: User, customer: Customer, resellers: PriceList
+    ) -> None:
+        path = f"/customers/{customer.pk}/edit"
+        typed = {**sent(desk.get(path)), "phone": "11 5555-0100"}
+        update_customer(actor=admin, customer_id=customer.pk, price_list_id=resellers.pk)
+        response = desk.post(path, typed)
+        assert response.context["overtaken"].taken == ["Price list"]
+        assert desk.post(path, sent(response)).status_code == 302
+        customer.refresh_from_db()
+        assert (customer.price_list, customer.phone) == (resellers, "11 5555-0100")
 
 
 class TestRoles:
