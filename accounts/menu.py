@@ -73,7 +73,9 @@ MENU: Final = (
                     "catalog:price_list",
                     "catalog:price_list_new",
                     "catalog:price_list_edit",
+                    # Where a form that was refused comes back.
                     "catalog:price_list_prices",
+                    "catalog:price_list_delete",
                 ),
             ),
         ),
