@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from django.utils.translation import gettext as _
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from erp_site.core.errors import Invalid
 from erp_site.core.schemas import (
@@ -197,12 +198,24 @@ class MovementListParams(ListParams):
     sort: Literal["created_at", "-created_at"] = "-created_at"
 
 
+def _less_than_all(discount: Decimal) -> Decimal:
+    if discount >= 100:
+        raise PydanticCustomError("out_of_range", "A discount is from 0 to 99.99 percent")
+    return discount
+
+
 #: In percent, written as money is.
 Discount = Annotated[
     QueryMoney,
-    Field(
-        description="Percent off the ordinary price of products without a price of their own there",
-        examples=["7.50"],
+    AfterValidator(_less_than_all),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^0{0,6}[0-9]{1,2}(\.[0-9]{1,2})?$",
+            "description": "Percent off the ordinary price of products without a price of their own there",
+            "examples": ["7.50"],
+        },
+        mode="validation",
     ),
 ]
 

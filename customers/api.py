@@ -37,13 +37,13 @@ def list_customers(
     response={201: CustomerOut},
     operation_id="create_customer",
     summary="Add a customer",
-    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
+    openapi_extra=problems(404, conflict="duplicate", answers={201: CREATED}),
 )
 @needs(Permission.CHANGE_CUSTOMERS)
 def create_customer(
     request: SignedIn, response: HttpResponse, body: CustomerIn
 ) -> Status[dict[str, Any]]:
-    """CPF and CNPJ are unique among customers that are not deleted (409 `duplicate`)."""
+    """CPF and CNPJ are unique among customers that are not deleted (409 `duplicate`). 404 of an unknown price list."""
     customer = services.create_customer(actor=request.user, **body.model_dump())
     response["Location"] = reverse("api-v1:get_customer", args=[customer.pk])
     return Status(201, queries.as_record(customer, request.user))

@@ -19,7 +19,7 @@ router = Router(tags=["Events"])
 
 
 #: What an event is about.
-type Aggregate = Literal["order", "stock", "product", "customer", "user", "webhook"]
+type Aggregate = Literal["order", "stock", "product", "price_list", "customer", "user", "webhook"]
 
 
 class EventOut(Out):

@@ -51,7 +51,7 @@ def test_a_new_customer_is_answered_whole_with_its_place(api: Api) -> None:
     assert TIME.fullmatch(created)
     assert answer.body.pop("updated_at") == created
     assert answer.body == {
-        **EXAMPLE, "id": customer.pk, "cpf_cnpj": CNPJ, "is_active": True, "version": 1,
+        **EXAMPLE, "id": customer.pk, "cpf_cnpj": CNPJ, "is_active": True, "price_list_id": None, "version": 1,
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import copy
 import json
 import os
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
@@ -24,7 +25,8 @@ from schemathesis.specs.openapi import checks
 
 from accounts.models import User
 from accounts.roles import Role
-from customers.services import delete_customer
+from catalog.services import change_prices, create_price_list, delete_price_list
+from customers.services import delete_customer, update_customer
 from erp_site.api import api
 from erp_site.core.webhooks import create_webhook
 from erp_site.testing import PASSWORD, record_counts
@@ -153,6 +155,13 @@ def world(
     customers = [make_customer(), make_customer(is_active=False), make_customer()]
     delete_customer(actor=admin, customer_id=customers[2].pk)
     webhook = create_webhook(actor=admin, url="https://a.example")
+    price_lists = [
+        create_price_list(actor=admin, name=f"List {n}", discount=Decimal(n)) for n in range(3)
+    ]
+    prices = {product.pk: Decimal("9.90") for product in products}
+    change_prices(actor=admin, price_list_id=price_lists[0].pk, prices=prices)
+    update_customer(actor=admin, customer_id=customers[0].pk, price_list_id=price_lists[1].pk)
+    delete_price_list(actor=admin, price_list_id=price_lists[2].pk)
     caller = people[role] if role else None
     world = World(
         role,
@@ -163,6 +172,7 @@ def world(
             "customer_id": [orders[0].customer_id, *(customer.pk for customer in customers)],
             "user_id": [user.pk for user in people.values()],
             "webhook_id": [webhook.pk],
+            "price_list_id": [price_list.pk for price_list in price_lists],
             "url": ["https://a.example/events", "http://10.0.0.1/"],
             "quantity": [1, 2, 1_000_000],
             "on_hand": [0, 1, 10**7],

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from datetime import date
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
@@ -11,8 +12,8 @@ from django.db.models.query import ValuesListIterable
 from django.utils import timezone
 
 from accounts.models import User
-from catalog.models import Product, StockMovement
-from catalog.services import adjust_stock
+from catalog.models import PriceList, Product, StockMovement
+from catalog.services import adjust_stock, change_prices, create_price_list
 from customers.models import Customer
 from erp_site.api import api as the_api
 from erp_site.core import clock, counting, outbox, pagination
@@ -57,18 +58,22 @@ def ids(admin: User, make_user: Any, make_product: Any, make_customer: Any, plac
         add_note(actor=admin, order_id=orders[0].pk, text="Same")
         amend_order(actor=admin, order_id=orders[0].pk, notes=f"{n}")
         create_webhook(actor=admin, url="https://a.example")
+    price_lists = [create_price_list(actor=admin, name=f"List {n}") for n in range(7)]
+    prices = {product.pk: Decimal(1) for product in products}
+    change_prices(actor=admin, price_list_id=price_lists[0].pk, prices=prices)
     for status in (OrderStatus.CONFIRMED, OrderStatus.PICKED, OrderStatus.SHIPPED):
         change_status(actor=admin, order_id=orders[0].pk, to=status)
     moment = timezone.now()
-    for kind in (Product, Customer, Order, StockMovement):
+    for kind in (Product, PriceList, Customer, Order, StockMovement):
         kind._base_manager.update(created_at=moment)
-    for kind in (Product, Customer, Order):
+    for kind in (Product, PriceList, Customer, Order):
         kind._base_manager.update(updated_at=moment)
     outbox.publish(())
     return {
         "order_id": orders[0].pk,
         "product_id": products[0].pk,
         "customer_id": customers[0].pk,
+        "price_list_id": price_lists[0].pk,
     }
 
 
@@ -77,7 +82,7 @@ def read(api: Api, path: str, sort: str | None, **query: Any) -> Answer:
 
 
 def key(row: dict[str, Any]) -> Any:
-    return next(row[name] for name in ("id", "seq", "version") if name in row)
+    return next(row[name] for name in ("id", "seq", "product_id", "version") if name in row)
 
 
 @pytest.mark.parametrize(("path", "sorts"), LISTS)

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Permission, Role
-from catalog.models import Product
+from catalog.models import PriceList, Product
+from catalog.services import create_price_list
 from customers.models import Customer
 from erp_site.api import api as the_api
 from erp_site.core.models import Event, Webhook
@@ -43,6 +44,7 @@ class Shop:
         self.customer = customer
         self.order: Order
         self.webhook: Webhook
+        self.price_list: PriceList
 
     @property
     def ids(self) -> dict[str, int]:
@@ -52,6 +54,7 @@ class Shop:
             "customer_id": self.customer.pk,
             "user_id": self.make_user("viewer").pk,
             "webhook_id": self.webhook.pk,
+            "price_list_id": self.price_list.pk,
         }
 
     def login(self, user: User) -> dict[str, Any]:
@@ -118,6 +121,10 @@ def new_customer(shop: Shop) -> dict[str, Any]:
     return {"name": "Ana", "cpf_cnpj": "529.982.247-25", "email": "ana@example.com"}
 
 
+def new_prices(shop: Shop) -> dict[str, Any]:
+    return {"prices": [{"product_id": shop.product.pk, "price": "2.00"}]}
+
+
 ALL = (200, 200, 200, 200)
 MANAGERS = (403, 403, 200, 200)
 ADMINS = (403, 403, 403, 200)
@@ -171,6 +178,14 @@ TABLE: Final = [
     Row("delete_product", (403, 403, 204, 204)),
     Row("adjust_stock", MANAGERS, lambda _shop: {"delta": 1, "reason": "found"}),
     Row("list_movements", ALL),
+    # price lists
+    Row("list_price_lists", ALL),
+    Row("create_price_list", (403, 403, 201, 201), lambda _shop: {"name": "Retail"}),
+    Row("get_price_list", ALL),
+    Row("update_price_list", MANAGERS, lambda _shop: {"discount": "7.50"}),
+    Row("delete_price_list", (403, 403, 204, 204)),
+    Row("list_prices", ALL),
+    Row("change_prices", MANAGERS, new_prices),
     # orders
     Row("list_orders", ALL),
     Row("place_order", (403, 201, 201, 201), new_order),
@@ -209,6 +224,7 @@ def shop(
     shop = Shop(people, make_user, make_product(on_hand=0), make_customer())
     shop.order = place((make_product(on_hand=5), 1))
     shop.webhook = create_webhook(actor=people[Role.ADMIN], url="https://a.example")
+    shop.price_list = create_price_list(actor=people[Role.ADMIN], name="Wholesale")
     return shop
 
 

@@ -16,6 +16,7 @@ from django.core.files.base import ContentFile
 from django.test import Client
 
 from accounts.models import User
+from catalog.services import create_price_list
 from erp_site.api import api as the_api
 from erp_site.core.webhooks import create_webhook
 from erp_site.testing import PASSWORD, Api, record_counts
@@ -245,6 +246,7 @@ class TestCsrf:
             "customer_id": order.customer_id,
             "user_id": order.created_by_id,
             "webhook_id": create_webhook(actor=admin, url="https://a.example").pk,
+            "price_list_id": create_price_list(actor=admin, name="Wholesale").pk,
         }
         before = record_counts()
         for name, (method, path, operation) in CHANGES.items():
