@@ -7,11 +7,11 @@ import django_filters
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from erp_site.core.filtering import FlagFilter, ListFilter, MoneyFilter
+from erp_site.core.filtering import FlagFilter, IdFilter, ListFilter, MoneyFilter
 from erp_site.core.search import fold, matching, prefixed
 
 from . import queries
-from .models import PriceList, Product, ProductWord, StockMovement
+from .models import ListedPrice, PriceList, Product, ProductWord, StockMovement
 
 MOST: Final = Decimal("99999999.99")
 
@@ -80,6 +80,16 @@ class ListedFilter(ListFilter):
         fields: list[str] = []
 
     filter_search = ProductFilter.filter_search
+
+
+class PriceFilter(ListFilter):
+    """Which prices a file of them has."""
+
+    price_list_id = IdFilter("price_list_id", label=_("Price list"))
+
+    class Meta:
+        model = ListedPrice
+        fields: list[str] = []
 
 
 class MovementFilter(ListFilter):

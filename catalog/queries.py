@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
-from erp_site.core.search import matching, prefixed, words
+from erp_site.core.search import matching, prefixed, sorted_as, words
 
 from .models import (
     ListedPrice,
@@ -38,6 +38,8 @@ PRICE_LIST_SORTS: Final = {
     "updated_at": "updated_at",
 }
 LISTED_SORTS: Final = {"name": "sorted_name", "sku": "sku"}
+#: Of the prices of all lists, as they come in a file.
+PRICE_SORTS: Final = {"id": "id"}
 #: The ledger is append-only: the order of ids is the order of time.
 MOVEMENT_SORTS: Final = {"created_at": "id"}
 
@@ -207,6 +209,11 @@ def get_price_list(price_list_id: int) -> PriceList:
     return price_list
 
 
+def price_list_named(name: str) -> PriceList | None:
+    """The living list of this name, in whatever case and accents."""
+    return price_lists().filter(sorted_name=sorted_as(name.strip())).first()
+
+
 def missing_price_list(price_list_id: int) -> NotFound:
     """The refusal that names this price list."""
     return NotFound(_("There is no such price list."), price_list_id=price_list_id)
@@ -265,6 +272,12 @@ def listed_record(product: Product) -> dict[str, Any]:
         "price": listed.price,
         "ordinary_price": product.price,
     }
+
+
+def listed_prices() -> QuerySet[ListedPrice]:
+    """All prices on living lists, of living products, with both."""
+    living = ListedPrice.objects.filter(price_list__deleted_at=None, product__deleted_at=None)
+    return living.select_related("price_list", "product")
 
 
 def prices_on(price_list: PriceList | None, products: Iterable[Product]) -> Mapping[int, Decimal]:

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
+from catalog.queries import price_list_named
 from catalog.services import hold_price_list
 from erp_site.core import clock, taxid
 from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
@@ -148,22 +149,34 @@ def delete_customer(*, actor: "User", customer_id: int) -> None:
 
 
 @retrying_atomic
-def upsert_customer(*, actor: "User", cpf_cnpj: str, **given: Any) -> str:
+def upsert_customer(
+    *, actor: "User", cpf_cnpj: str, price_list: str | None = None, **given: Any
+) -> str:
     """One row of a file: change the living customer with this CPF or CNPJ, or create it.
 
-    Answers "created", "updated" or "unchanged". Raises what creating and changing raise.
+    Answers "created", "updated" or "unchanged". Raises what creating and changing raise, and Invalid for a name that
+    no price list has.
+
+    Args:
+        price_list: its name; None leaves theirs as it is.
     """
     customer = Customer.objects.filter(cpf_cnpj=taxid.normalise(cpf_cnpj)).first()
+    errors = []
     if customer is None:
-        refuse(
-            [
-                FieldError(
-                    pointer=f"/{field}", code="missing", detail=_("A new customer needs this.")
-                )
-                for field in ("name", "email")
-                if field not in given
-            ]
-        )
+        detail = _("A new customer needs this.")
+        errors += [
+            FieldError(pointer=f"/{field}", code="missing", detail=detail)
+            for field in ("name", "email")
+            if field not in given
+        ]
+    if price_list is not None:
+        if found := price_list_named(price_list):
+            given["price_list_id"] = found.pk
+        else:
+            detail = _("There is no price list of this name.")
+            errors.append(FieldError(pointer="/price_list", code="not_found", detail=detail))
+    refuse(errors)
+    if customer is None:
         create_customer(actor=actor, cpf_cnpj=cpf_cnpj, **given)
         return "created"
     version = customer.version

@@ -15,8 +15,8 @@ from accounts.models import User
 from accounts.roles import Permission
 from catalog import queries as catalog_queries
 from catalog import services as catalog_services
-from catalog.filters import ProductFilter
-from catalog.models import Product
+from catalog.filters import PriceFilter, ProductFilter
+from catalog.models import ListedPrice, Product
 from customers import queries as customer_queries
 from customers import services as customer_services
 from customers.filters import CustomerFilter
@@ -116,10 +116,30 @@ def _products(products: Sequence[Product], reader: User) -> Rows:
         yield [record[name] for name in names]
 
 
+def _prices(prices: Sequence[ListedPrice], reader: User) -> Rows:
+    for listed in prices:
+        product = listed.product
+        yield (listed.price_list.name, product.sku, product.name, listed.price, product.price)
+
+
+def _with_price_lists() -> QuerySet[Customer]:
+    return customer_queries.customers().prefetch_related("price_list")
+
+
 def _customers(customers: Sequence[Customer], reader: User) -> Rows:
-    names = ("name", "email", "phone", "address", "is_active", "created_at", "updated_at")
+    names = (
+        "name",
+        "email",
+        "phone",
+        "address",
+        "is_active",
+        "price_list",
+        "created_at",
+        "updated_at",
+    )
     for customer in customers:
-        record = customer_queries.as_record(customer, reader)
+        price_list = customer.price_list.name if customer.price_list else ""
+        record = {**customer_queries.as_record(customer, reader), "price_list": price_list}
         yield [taxid.formatted(record["cpf_cnpj"]), *(record[name] for name in names)]
 
 
@@ -182,16 +202,26 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         ),
         rows=_products,
     ),
+    "prices": Export(
+        label=_("Prices on lists"),
+        permission=Permission.VIEW_PRODUCTS,
+        filterset=PriceFilter,
+        queryset=catalog_queries.listed_prices,
+        sorts=catalog_queries.PRICE_SORTS,
+        default="id",
+        header=(_("Price list"), _("SKU"), _("Product"), _("Price"), _("Ordinary price")),
+        rows=_prices,
+    ),
     "customers": Export(
         label=_("Customers"),
         permission=Permission.VIEW_CUSTOMERS,
         filterset=CustomerFilter,
-        queryset=customer_queries.customers,
+        queryset=_with_price_lists,
         sorts=customer_queries.SORTS,
         default="name",
         header=(
-            _("CPF/CNPJ"), _("Name"), _("E-mail"), _("Phone"), _("Address"), _("Active"), _("Created"),
-            _("Changed"),
+            _("CPF/CNPJ"), _("Name"), _("E-mail"), _("Phone"), _("Address"), _("Active"), _("Price list"),
+            _("Created"), _("Changed"),
         ),
         rows=_customers,
     ),
@@ -217,6 +247,20 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
     ),
 }  # fmt: skip
 
+#: What columns of several files are called, besides their labels.
+_SKU: Final = ("código", "cod", "code", "código do produto", "referência")
+_PRICE: Final = (
+    "preço",
+    "preço de venda",
+    "preço unitário",
+    "valor",
+    "valor unitário",
+    "unit price",
+)
+_PRICE_LIST: Final = (
+    "lista de preços", "lista de preço", "tabela de preços", "tabela de preço", "tabela", "lista", "list",
+)  # fmt: skip
+
 IMPORTS: Final = (
     Kind(
         name="products",
@@ -225,16 +269,9 @@ IMPORTS: Final = (
         apply=catalog_services.upsert_product,
         knows=catalog_queries.is_any_sku,
         fields=(
-            Field(
-                "sku", _("SKU"), as_words,
-                ("código", "cod", "code", "código do produto", "referência"), is_required=True,
-            ),
+            Field("sku", _("SKU"), as_words, _SKU, is_required=True),
             Field("name", _("Name"), as_words, ("nome", "produto", "nome do produto", "product"), is_for_new=True),
-            Field(
-                "price", _("Price"), as_amount,
-                ("preço", "preço de venda", "preço unitário", "valor", "valor unitário", "unit price"),
-                is_for_new=True,
-            ),
+            Field("price", _("Price"), as_amount, _PRICE, is_for_new=True),
             Field("gtin", _("GTIN"), as_words, ("ean", "ean13", "gtin/ean", "código de barras", "barcode", "upc")),
             Field("description", _("Description"), as_words, ("descrição",)),
             Field(
@@ -265,6 +302,7 @@ IMPORTS: Final = (
             Field("phone", _("Phone"), as_words, ("telefone", "fone", "celular", "whatsapp", "mobile")),
             Field("address", _("Address"), as_words, ("endereço",)),
             Field("is_active", _("Active"), as_flag, ("ativo", "status")),
+            Field("price_list", _("Price list"), as_words, _PRICE_LIST, hint=_("By its name.")),
         ),
     ),
     Kind(
@@ -286,6 +324,18 @@ IMPORTS: Final = (
                 hint=_("Rows whose stock is another one meanwhile are refused."),
             ),
             Field("note", _("Note"), as_words, ("observação", "obs", "nota", "motivo", "reason")),
+        ),
+    ),
+    Kind(
+        name="prices",
+        label=_("Prices on lists"),
+        permission=Permission.CHANGE_PRICE_LISTS,
+        apply=catalog_services.upsert_price,
+        keys=2,
+        fields=(
+            Field("price_list", _("Price list"), as_words, _PRICE_LIST, is_required=True, hint=_("By its name.")),
+            Field("sku", _("SKU"), as_words, _SKU, is_required=True),
+            Field("price", _("Price"), as_amount, _PRICE, is_required=True),
         ),
     ),
 )  # fmt: skip

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict, Unpack, cast
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.roles import Permission
 from catalog.models import MOST_PRICES, ListedPrice, PriceList, Product
-from catalog.queries import missing_price_list, price_list_record
+from catalog.queries import missing_price_list, price_list_named, price_list_record
 from catalog.signals import (
     price_list_created,
     price_list_deleted,
@@ -27,7 +27,6 @@ from erp_site.core.errors import (
     StaleVersion,
 )
 from erp_site.core.money import CENT
-from erp_site.core.search import sorted_as
 from erp_site.core.statements import Query
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
@@ -192,18 +191,18 @@ def upsert_price(*, actor: "User", price_list: str, sku: str, price: Decimal) ->
     Answers "created", "updated" or "unchanged". Raises what changing prices raises, and Invalid for a name or a SKU
     that there is not.
     """
-    lists = list(PriceList.objects.filter(sorted_name=sorted_as(price_list.strip())))
-    products = list(Product.objects.filter(sku=sku.strip().upper()))
-    errors = []
-    if not lists:
+    found = price_list_named(price_list)
+    product = Product.objects.filter(sku=sku.strip().upper()).first()
+    errors = _wrong_price(price)
+    if found is None:
         detail = _("There is no price list of this name.")
         errors.append(FieldError(pointer="/price_list", code="not_found", detail=detail))
-    if not products:
+    if product is None:
         detail = _("There is no product with this SKU.")
         errors.append(FieldError(pointer="/sku", code="not_found", detail=detail))
     refuse(errors)
-    [found], [product] = lists, products
-    changes = change_prices(actor=actor, price_list_id=found.pk, prices={product.pk: price})
+    prices = {cast("Product", product).pk: price}
+    changes = change_prices(actor=actor, price_list_id=cast("PriceList", found).pk, prices=prices)
     if not changes:
         return "unchanged"
     return "created" if changes[0].was is None else "updated"
@@ -245,14 +244,17 @@ def _require_prices(prices: Mapping[int, Decimal | None]) -> None:
         )
     errors = []
     for index, price in enumerate(prices.values()):
-        if price is None:
-            continue
-        wrong = field_errors(ListedPrice(price=price), ["price"])
-        if not wrong and price < CENT:
-            detail = _("A price is at least 0.01.")
-            wrong = [FieldError(pointer="/price", code="money_too_small", detail=detail)]
+        wrong = [] if price is None else _wrong_price(price)
         errors += [FieldError(**{**each, "pointer": f"/prices/{index}/price"}) for each in wrong]
     refuse(errors)
+
+
+def _wrong_price(price: Decimal) -> list[FieldError]:
+    wrong = field_errors(ListedPrice(price=price), ["price"])
+    if not wrong and price < CENT:
+        detail = _("A price is at least 0.01.")
+        wrong = [FieldError(pointer="/price", code="money_too_small", detail=detail)]
+    return wrong
 
 
 def _write(price_list: PriceList, given: PriceListFields) -> dict[str, list[Any]]:

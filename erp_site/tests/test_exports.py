@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
@@ -12,7 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.roles import Role
 from accounts.services import create_user
-from catalog.models import Product
+from catalog.models import PriceList, Product
+from catalog.services import (
+    change_prices,
+    create_price_list,
+    delete_price_list,
+    delete_product,
+)
 from customers.models import Customer
 from erp_site.core import counting, tabular
 from erp_site.core.listing import listing
@@ -22,6 +29,19 @@ from erp_site.testing import PASSWORD, text_of
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def make_list(admin: User) -> Callable[..., PriceList]:
+    """A price list with these own prices."""
+
+    def make(name: str, prices: dict[Product, str]) -> PriceList:
+        price_list = create_price_list(actor=admin, name=name)
+        own = {product.pk: Decimal(price) for product, price in prices.items()}
+        change_prices(actor=admin, price_list_id=price_list.pk, prices=own)
+        return price_list
+
+    return make
 
 
 def content(response: Any) -> bytes:
@@ -75,7 +95,12 @@ PAGES: Final = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(EXPORTS))
+def test_every_file_is_of_a_page() -> None:
+    """But for the prices, which are of all lists where the pages show one."""
+    assert EXPORTS.keys() - PAGES.keys() == {"prices"}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_file_can_be_sorted_by_what_its_page_can_be_sorted_by(
     desk_of: Callable[[User], Client], admin: User, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -125,11 +150,12 @@ def test_all_rows_come_in_order_across_chunks(
     ("name", "statements"),
     [
         ("products", 2),
+        ("prices", 1),
         ("orders", 3),
         ("order-items", 4),
-        ("customers", 1),
+        ("customers", 2),
         ("users", 1),
-        ("activity", 5),
+        ("activity", 6),
     ],
 )
 @pytest.mark.parametrize("count", [1, 3])
@@ -138,6 +164,7 @@ def test_a_chunk_takes_the_same_statements_for_one_and_three_rows(
     make_product: Callable[..., Product],
     make_customer: Callable[..., Customer],
     make_user: Callable[..., User],
+    make_list: Callable[..., PriceList],
     place: Callable[..., Order],
     admin: User,
     name: str,
@@ -147,9 +174,11 @@ def test_a_chunk_takes_the_same_statements_for_one_and_three_rows(
     create_user(
         actor=admin, email="new@example.com", name="New", role=Role.VIEWER, password=PASSWORD
     )
-    for _ in range(count):
-        place((make_product(), 1))
-        make_customer()
+    for number in range(count):
+        product = make_product()
+        place((product, 1))
+        price_list = make_list(f"List {number}", {product: "9.90"})
+        make_customer(price_list_id=price_list.pk)
         make_user()
     response = desk_of(admin).get(f"/export/{name}.csv")
     with CaptureQueriesContext(connection) as queries:
@@ -240,6 +269,35 @@ def test_each_line_of_the_orders_that_the_filters_leave(
         [*same, "SUGAR", 3, 4, 12],
         [*same, "CAFE", 2, 18.9, 37.8],
     ]
+
+
+def test_prices_of_all_lists_or_of_one(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    admin: User,
+    make_product: Callable[..., Product],
+    make_list: Callable[..., PriceList],
+) -> None:
+    coffee, sugar = make_product("CAFE", price="18.90", name="Café"), make_product("SUGAR")
+    gone = make_product("GONE", on_hand=0)
+    wholesale = make_list("Atacado", {coffee: "16.5", sugar: "9.90", gone: "1.00"})
+    bakeries = make_list("Padarias", {coffee: "17.00"})
+    over = make_list("Over", {coffee: "1.00"})
+    delete_product(actor=admin, product_id=gone.pk)
+    delete_price_list(actor=admin, price_list_id=over.pk)
+    desk = desk_of(viewer)
+
+    def rows(query: str) -> list[str]:
+        return content(desk.get(f"/export/prices.csv{query}")).decode("utf-8-sig").split("\r\n")
+
+    header = "Price list;SKU;Product;Price;Ordinary price"
+    first = ["Atacado;CAFE;Café;16,50;18,90", "Atacado;SUGAR;Product 2;9,90;10,00"]
+    second = ["Padarias;CAFE;Café;17,00;18,90"]
+    assert rows("") == [header, *first, *second, ""]
+    assert rows(f"?price_list_id={wholesale.pk}") == [header, *first, ""]
+    assert rows(f"?price_list_id={bakeries.pk}") == [header, *second, ""]
+    assert rows(f"?price_list_id={over.pk}") == [header, ""]
+    assert desk.get("/export/prices.csv?price_list_id=x").status_code == 422
 
 
 def test_a_workbook_ends_where_a_request_would_take_too_long(

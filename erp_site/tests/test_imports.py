@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
-from catalog.models import Product, StockMovement
+from catalog.models import PriceList, Product, StockMovement
+from catalog.services import change_prices, create_price_list
 from customers.models import Customer
 from erp_site.core import clock, imports, tabular, taxid
 from erp_site.core.errors import Invalid
@@ -74,6 +75,23 @@ def imported(client: Client, kind: str, content: bytes, **columns: object) -> Im
     job.refresh_from_db()
     assert job.state == State.DONE
     return job
+
+
+@pytest.fixture
+def make_list(manager: User) -> Callable[..., PriceList]:
+    """A price list with these own prices."""
+
+    def make(name: str, prices: dict[Product, str] | None = None) -> PriceList:
+        price_list = create_price_list(actor=manager, name=name)
+        own = {product.pk: Decimal(price) for product, price in (prices or {}).items()}
+        change_prices(actor=manager, price_list_id=price_list.pk, prices=own)
+        return price_list
+
+    return make
+
+
+def own_prices(price_list: PriceList) -> dict[str, Decimal]:
+    return dict(price_list.prices.values_list("product__sku", "price"))
 
 
 def counts(job: ImportJob) -> tuple[int, int, int, int]:
@@ -242,12 +260,124 @@ class TestCustomers:
         assert Customer.objects.get(cpf_cnpj="52998224725").email == "ana@example.com"
 
     def test_an_exported_list_imports_as_it_is(
-        self, desk: Client, make_customer: Callable[..., Customer]
-    ) -> None:
+        self, desk: Client, make_customer: Callable[..., Customer], make_list: Callable[..., PriceList]
+    ) -> None:  # fmt: skip
+        listed = make_list("=Atacado; 5 %")
         make_customer("=Loja", phone="+55 11 5555-0000", address="Rua A, 1")
-        exported = b"".join(desk.get("/export/customers.csv").streaming_content)
-        job = checked(desk, "customers", exported)
-        assert (counts(job), problems(job)) == ((0, 0, 1, 0), [])
+        make_customer("Padaria", price_list_id=listed.pk)
+        for language in ("pt-br", "en"):
+            User.objects.update(language=language)
+            exported = b"".join(desk.get("/export/customers.csv").streaming_content)
+            job = checked(desk, "customers", exported)
+            assert (counts(job), problems(job)) == ((0, 0, 2, 0), [])
+            assert "price_list" in job.columns
+
+    def test_price_lists_are_given_by_their_names(
+        self, desk: Client, make_customer: Callable[..., Customer], make_list: Callable[..., PriceList]
+    ) -> None:  # fmt: skip
+        wholesale, bakeries = make_list("Atacado"), make_list("Padarias")
+        kept, changed, wrong = (make_customer(price_list_id=bakeries.pk) for _ in range(3))
+        rows = [(kept, ""), (changed, " ATACÁDO "), (wrong, "Varejo")]
+        content = "CNPJ;Tabela de preços\n" + "".join(
+            f"{taxid.formatted(customer.cpf_cnpj)};{name}\n" for customer, name in rows
+        )
+        new = "CNPJ;Nome;E-mail;Lista de preços\n{};Ana;ana@example.com;{}\n"
+        job = imported(desk, "customers", content.encode())
+        assert (counts(job), problems(job)) == (
+            (0, 1, 1, 1), [(4, "Tabela de preços", "There is no price list of this name.")],
+        )  # fmt: skip
+        found = Customer.objects.order_by("pk").values_list("price_list_id", flat=True)
+        assert list(found) == [bakeries.pk, wholesale.pk, bakeries.pk]
+        job = imported(desk, "customers", new.format(self.CPF, "atacado").encode())
+        assert counts(job) == (1, 0, 0, 0)
+        assert Customer.objects.get(cpf_cnpj="52998224725").price_list == wholesale
+        job = checked(desk, "customers", new.format("111.444.777-35", "x").encode())
+        assert problems(job) == [(2, "Lista de preços", "There is no price list of this name.")]
+
+
+class TestPrices:
+    def test_prices_are_set_and_changed_on_the_lists_named(
+        self, desk: Client, manager: User, make_product: Callable[..., Product],
+        make_list: Callable[..., PriceList],
+    ) -> None:  # fmt: skip
+        coffee, sugar = make_product("CAF-500"), make_product("ACU-1")
+        wholesale, bakeries = make_list("Atacado", {coffee: "9.90"}), make_list("Padarias")
+        content = (
+            "Tabela de preços;Código;Preço de venda\r\n"
+            "ATACÁDO;caf-500;9,90\r\n"
+            "Atacado;ACU-1;R$ 1.004,5\r\n"
+            "padarias;CAF-500;8,00\r\n"
+            "Padarias;PAO-1;\r\n"
+            "Varejo;NOTHING;0,001\r\n"
+            "Padarias;ACU-1;0\r\n"
+            "Atacado;acu-1;7,00\r\n"
+            ";ACU-1;7,00\r\n"
+        ).encode("cp1252")
+        job = imported(desk, "prices", content)
+        assert counts(job) == (2, 0, 1, 5)
+        nothing = "There is no price list of this name."
+        assert problems(job)[:3] == [
+            (5, "Preço de venda", "Missing."),
+            (6, "Tabela de preços", nothing),
+            (6, "Código", "There is no product with this SKU."),
+        ]
+        assert [(row, column) for row, column, _message in problems(job)[3:]] == [
+            (6, "Preço de venda"),
+            (7, "Preço de venda"),
+            (8, "Código"),
+            (9, "Tabela de preços"),
+        ]
+        assert problems(job)[-2:] == [
+            (8, "Código", "The same as in row 3."),
+            (9, "Tabela de preços", "Missing."),
+        ]
+        assert own_prices(wholesale) == {"CAF-500": Decimal("9.90"), "ACU-1": Decimal("1004.50")}
+        assert own_prices(bakeries) == {"CAF-500": Decimal("8.00")}
+        event = Event.objects.filter(type="price_list.prices_changed").latest("pk")
+        assert (event.actor_id, event.request_id) == (manager.pk, f"import-{job.pk}")
+        assert sugar.listed_prices.get().price_list == wholesale
+
+    def test_an_exported_list_imports_as_it_is_and_as_it_was_edited(
+        self, desk: Client, make_product: Callable[..., Product], make_list: Callable[..., PriceList]
+    ) -> None:  # fmt: skip
+        coffee, sugar = make_product("=A-1", price="20.00"), make_product("B")
+        price_list = make_list('=Atacado; "5 %"', {coffee: "1234.50", sugar: "9.90"})
+        address = f"price_list_id={price_list.pk}"
+        for kind in ("csv?", "csv?encoding=cp1252&", "xlsx?"):
+            for language in ("pt-br", "en"):
+                User.objects.update(language=language)
+                exported = b"".join(desk.get(f"/export/prices.{kind}{address}").streaming_content)
+                job = checked(desk, "prices", exported)
+                assert (counts(job), problems(job)) == ((0, 0, 2, 0), [])
+                assert job.columns == {"price_list": 0, "sku": 1, "price": 3}
+        exported = b"".join(desk.get(f"/export/prices.csv?{address}").streaming_content)
+        job = imported(desk, "prices", exported.replace(b";9,90;", b";8,75;"))
+        assert counts(job) == (0, 1, 1, 0)
+        assert own_prices(price_list) == {"=A-1": Decimal("1234.50"), "B": Decimal("8.75")}
+        assert Product.objects.get(sku="B").price == Decimal("10.00")
+
+    def test_of_several_columns_that_make_the_key_each_is_needed(self, desk: Client) -> None:
+        send(desk, "prices", b"SKU;Price\nA;1,00\n")
+        job = ImportJob.objects.get()
+        response = desk.post(
+            f"/import/{job.pk}/columns", {"decimal_mark": ",", "sku": "0", "price": "1"}
+        )
+        assert (response.status_code, list(response.context["form"].errors)) == (
+            422,
+            ["price_list"],
+        )
+
+    def test_they_are_for_those_who_may_change_price_lists(self, desk: Client, manager: User,
+        make_product: Callable[..., Product], make_list: Callable[..., PriceList]
+    ) -> None:  # fmt: skip
+        make_product("A")
+        price_list = make_list("Atacado")
+        job = checked(desk, "prices", b"Price list;SKU;Price\nAtacado;A;1,00\n")
+        desk.post(f"/import/{job.pk}/apply")
+        User.objects.filter(pk=manager.pk).update(role=Role.VIEWER)
+        work()
+        job.refresh_from_db()
+        assert (counts(job), own_prices(price_list)) == ((0, 0, 0, 1), {})
 
 
 class TestStock:
@@ -757,6 +887,9 @@ def test_columns_are_recognised_by_their_labels_in_both_languages(
         ("products", ["Cód", "Produto", "Valor unitário", "EAN-13"], ["sku", "name", "price", "gtin"]),
         ("products", ["Referência", "Descrição", "GTIN/EAN"], ["sku", "description", "gtin"]),
         ("customers", ["CNPJ", "Nome Fantasia", "E-mail", "WhatsApp"], ["cpf_cnpj", "name", "email", "phone"]),
+        ("customers", ["CPF", "Cliente", "Tabela"], ["cpf_cnpj", "name", "price_list"]),
+        ("prices", ["Tabela de preço", "Código", "Valor"], ["price_list", "sku", "price"]),
+        ("prices", ["Lista", "Cód", "Preço"], ["price_list", "sku", "price"]),
     ],
 )  # fmt: skip
 def test_columns_are_recognised_by_what_other_systems_call_them(

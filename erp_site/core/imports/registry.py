@@ -39,11 +39,13 @@ class Kind:
     """Writes one row in the caller's transaction; answers an Outcome, refuses with a DomainError."""
     knows: Callable[[Sequence[str]], bool] = lambda _keys: True
     """Is there a record of any of these keys?"""
+    keys: int = 1
+    """By how many of the first fields together a row finds its record: no two rows may have the same there."""
 
     @property
     def key(self) -> Field:
-        """The field by which a row finds its record: the first."""
-        return self.fields[0]
+        """The field by which a row finds its record: the first, or the last of several."""
+        return self.fields[self.keys - 1]
 
     def lacking(self, columns: Container[str]) -> list[Field]:
         """What a new record needs and none of these columns holds."""

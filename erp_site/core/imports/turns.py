@@ -80,16 +80,17 @@ class Turn:
             for field in self.kind.fields
             if field.name in job.columns
         }
-        self.first: dict[str, int] = {}
+        self.first: dict[tuple[str, ...], int] = {}
         for line in self.lines:
             self.first.setdefault(self._key(line), line.number)
 
-    def _key(self, line: Line) -> str:
-        cell = line.cells[self.columns[self.kind.key]]
+    def _key(self, line: Line) -> tuple[str, ...]:
+        keys = self.kind.fields[: self.kind.keys]
+        cells = [(field, line.cells[self.columns[field]]) for field in keys]
         try:
-            return str(self.kind.key.parse(cell, self.mark)).upper()
+            return tuple(str(field.parse(cell, self.mark)).upper() for field, cell in cells)
         except Unreadable:
-            return f"row {line.number}"
+            return (f"row {line.number}",)
 
     def run(self, stopping: threading.Event) -> None:
         """Go on from the job's position until it is done, its turn is over, or `stopping`."""
