@@ -19,7 +19,13 @@ from accounts.models import User
 from accounts.roles import Role
 from accounts.services import bootstrap_admin, create_user, update_me
 from catalog.models import StockLevel
-from catalog.services import adjust_stock, create_product, update_product
+from catalog.services import (
+    adjust_stock,
+    change_prices,
+    create_price_list,
+    create_product,
+    update_product,
+)
 from customers.services import create_customer, update_customer
 from erp_site.core import clock
 from erp_site.core.transactions import retrying_atomic
@@ -36,6 +42,7 @@ from orders.states import OrderStatus as S
 
 from . import LOGINS, PASSWORD
 from .customers import CUSTOMERS, INACTIVE, DemoCustomer
+from .price_lists import PRICE_LISTS
 from .products import DISCONTINUED, PRODUCTS, RUNNING_LOW, SOLD_OUT, DemoProduct
 
 DAYS: Final = 90
@@ -147,6 +154,7 @@ class Story:
         self.scheduled = 0
         self.shelves: list[Shelf] = []
         self.customers: list[tuple[int, DemoCustomer]] = []
+        self.price_lists: dict[str, int] = {}  # by the names of those who buy by them
         self.recent = 0
 
     def tell(self) -> None:
@@ -155,6 +163,7 @@ class Story:
         with clock.moved_to(start):
             self.admin, self.manager, self.operator = self.hire()
         self.fill_shelves(start + timedelta(hours=1))
+        self.set_prices(start + timedelta(hours=5))
         self.win_customers(start + timedelta(days=1))
         self.plan()
         while self.queue:
@@ -226,6 +235,18 @@ class Story:
                 )
             self.shelves.append(Shelf(demo, product.pk, opening))
 
+    def set_prices(self, start: datetime) -> None:
+        products = {shelf.demo.sku: shelf.pk for shelf in self.shelves}
+        for number, demo in enumerate(PRICE_LISTS):
+            with clock.moved_to(start + timedelta(minutes=20 * number)):
+                price_list = create_price_list(
+                    actor=self.manager, name=demo.name, discount=demo.discount
+                )
+            with clock.moved_to(start + timedelta(minutes=20 * number + 8)):
+                prices = {products[sku]: price for sku, price in demo.prices.items()}
+                change_prices(actor=self.manager, price_list_id=price_list.pk, prices=prices)
+            self.price_lists |= dict.fromkeys(demo.customers, price_list.pk)
+
     def win_customers(self, start: datetime) -> None:
         """Most are there from the start; some came during these weeks."""
         for number, demo in enumerate(CUSTOMERS):
@@ -245,6 +266,7 @@ class Story:
                 email=demo.email,
                 phone=demo.phone,
                 address=demo.address,
+                price_list_id=self.price_lists.get(demo.name),
             )
             self.customers.append((customer.pk, demo))
 

@@ -14,14 +14,22 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from accounts.models import User
 from accounts.roles import Role
-from catalog.models import LowStockNotice, Product, StockLevel, StockMovement
+from catalog.models import (
+    ListedPrice,
+    LowStockNotice,
+    PriceList,
+    Product,
+    StockLevel,
+    StockMovement,
+)
 from customers.models import Customer
 from erp_site import integrity
 from erp_site.core import clock, gtin, outbox, taxid
 from erp_site.core.models import Event
 from erp_site.demo import LOGINS, PASSWORD
+from erp_site.demo.price_lists import PRICE_LISTS
 from erp_site.demo.story import DAYS
-from orders.models import Order, OrderHistory, OrderNote
+from orders.models import Order, OrderHistory, OrderItem, OrderNote
 from orders.states import FINAL, OPEN, OrderStatus
 
 
@@ -100,10 +108,33 @@ def test_some_goods_are_low_or_out_or_no_longer_sold(story: str) -> None:
     assert Customer.objects.filter(is_active=False).count() == 1
 
 
+def test_who_has_a_price_list_ordered_at_its_prices(story: str) -> None:
+    for demo in PRICE_LISTS:
+        price_list = PriceList.objects.get(name=demo.name)
+        customers = Customer.objects.filter(price_list=price_list)
+        assert set(customers.values_list("name", flat=True)) == demo.customers
+        prices = dict(price_list.prices.values_list("product__sku", "price"))
+        assert prices == demo.prices
+        own = OrderItem.objects.filter(order__customer__in=customers, sku__in=prices)
+        assert {line.unit_price == prices[line.sku] for line in own} == {True}
+    others = Customer.objects.filter(price_list=None)
+    assert others.count() > Customer.objects.count() / 2
+    assert all(it.price < it.product.price for it in ListedPrice.objects.select_related("product"))
+
+
 def test_everything_has_its_own_moment_in_the_last_weeks(story: str) -> None:
     now = timezone.now()
     begin = now - timedelta(days=DAYS + 9)
-    for model in (Order, OrderHistory, OrderNote, StockMovement, Event, Product, Customer):
+    for model in (
+        Order,
+        OrderHistory,
+        OrderNote,
+        StockMovement,
+        Event,
+        Product,
+        PriceList,
+        Customer,
+    ):
         rows = model._base_manager.order_by("pk")
         times = list(rows.values_list("created_at", flat=True))
         assert times == sorted(times), f"{model.__name__} is not told in the order of time"
