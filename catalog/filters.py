@@ -67,7 +67,10 @@ class PriceListFilter(ListFilter):
         self, queryset: QuerySet[PriceList], name: str, value: str
     ) -> QuerySet[PriceList]:
         """By what the name contains: they are few, and have no words kept apart."""
-        return queryset.filter(sorted_name__contains=fold(value.strip()))
+        wanted = fold(value.strip())
+        if not wanted and value.strip():
+            return queryset.none()  # signs alone, which no name is found by
+        return queryset.filter(sorted_name__contains=wanted)
 
 
 class ListedFilter(ListFilter):

@@ -108,7 +108,9 @@ class TestLists:
         assert errors(patched) == [("/discount", code)]
         assert snapshot() == before
 
-    @pytest.mark.parametrize("name", ["", "  ", "\u200b", "a\nb", "x" * 256, None, 7])
+    @pytest.mark.parametrize(
+        "name", ["", "  ", "\u200b", "★", "—", "!", "a\nb", "x" * 256, None, 7]
+    )
     def test_names_that_are_none_are_refused(
         self, api: Api, make_list: Callable[..., PriceList], name: object
     ) -> None:
@@ -203,9 +205,10 @@ class TestLists:
 
         assert names() == ["Atacado", "Óleos", "Padarias e confeitarias", "Varejo"]
         assert names(sort="-created_at")[0] == "Varejo"
+        assert len(names(search=" ")) == 4
         assert names(search="CONFEÍT") == ["Padarias e confeitarias"]
         assert names(search="oleo") == ["Óleos"]
-        assert names(search="nothing") == []
+        assert names(search="nothing") == names(search="★") == []
 
     def test_sorts_and_filters_are_those_of_the_code(self) -> None:
         for params, sorts, filters in (
