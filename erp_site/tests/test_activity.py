@@ -20,6 +20,7 @@ from catalog.services import (
     change_prices,
     create_price_list,
     delete_price_list,
+    update_price_list,
     update_product,
 )
 from catalog.services import delete_product as take_out
@@ -75,6 +76,36 @@ class TestLog:
         assert desk.get("/activity?aggregate=price_list").content.decode().count(way) == 2
         delete_price_list(actor=admin, price_list_id=price_list.pk)
         assert way not in desk.get("/activity?aggregate=price_list").content.decode()
+
+    def test_price_lists_say_their_discount_and_what_costs_what(
+        self, desk: Client, admin: User, make_product: Callable[..., Product]
+    ) -> None:
+        price_list = create_price_list(actor=admin, name="Atacado", discount=Decimal("7.50"))
+        products = [make_product(sku) for sku in "ABCDE"]
+
+        def change(*prices: str | None) -> None:
+            wanted = [None if price is None else Decimal(price) for price in prices]
+            change_prices(
+                actor=admin, price_list_id=price_list.pk,
+                prices={it.pk: price for it, price in zip(products, wanted, strict=False)},
+            )  # fmt: skip
+
+        change("1.00", "2.00", "3.00", "4.00", "5.00")
+        change("1.50", None)
+        update_price_list(actor=admin, price_list_id=price_list.pk, name="A", discount=Decimal(0))
+        delete_price_list(actor=admin, price_list_id=price_list.pk)
+        space = "\N{NO-BREAK SPACE}"
+        assert said(desk.get("/activity?aggregate=price_list")) == [
+            ("Price list deleted", "", "A"),
+            ("Price list changed", "discount, name", "A"),
+            ("Prices changed", f"A R${space}1.00 → R${space}1.50, B R${space}2.00 → —", "A"),
+            (
+                "Prices changed",
+                f"A — → R${space}1.00, B — → R${space}2.00, C — → R${space}3.00 +2",
+                "A",
+            ),
+            ("Price list created", f"\N{MINUS SIGN}7.5{space}%", "A"),
+        ]
 
     def test_it_is_filtered_by_kind_record_person_and_day(
         self, desk: Client, manager: User, product: Product, place: Callable[..., Order]
