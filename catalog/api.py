@@ -256,9 +256,7 @@ def list_prices(
     found = apply(ListedFilter, request.GET, on_list)
     sort = sort_choice(params.sort, queries.LISTED_SORTS, "name")
     page = paginate(request, response, found, params=params, sort=sort)
-    # Prices are read after the products that have one: one that was taken away in between is on the list no more.
-    listed = [queries.listed_record(row) for row in page["items"] if row.on_list]
-    return {**page, "items": listed}
+    return {**page, "items": queries.listed_records(page["items"])}
 
 
 @price_lists.patch(

@@ -257,21 +257,27 @@ def price_list_choices() -> list[tuple[int, str]]:
 
 
 def products_on(price_list: PriceList) -> QuerySet[Product]:
-    """The living products with a price of their own on this list: it is `on_list[0]` of each."""
+    """The living products with a price of their own on this list: the one in `on_list` of each."""
     theirs = Prefetch("listed_prices", queryset=price_list.prices.all(), to_attr="on_list")
     return Product.objects.filter(listed_prices__price_list=price_list).prefetch_related(theirs)
 
 
-def listed_record(product: Product) -> dict[str, Any]:
-    """A product of `products_on`: its price on the list, beside what it costs those without one."""
-    [listed] = product.on_list  # type: ignore[attr-defined]  # products_on
-    return {
-        "product_id": product.pk,
-        "sku": product.sku,
-        "name": product.name,
-        "price": listed.price,
-        "ordinary_price": product.price,
-    }
+def listed_records(products: Iterable[Product]) -> list[dict[str, Any]]:
+    """Products of `products_on`: their prices on the list, beside what they cost those without one.
+
+    The prices are read after the products that have one: one taken away in between is on the list no more.
+    """
+    return [
+        {
+            "product_id": product.pk,
+            "sku": product.sku,
+            "name": product.name,
+            "price": listed.price,
+            "ordinary_price": product.price,
+        }
+        for product in products
+        for listed in product.on_list  # type: ignore[attr-defined]  # products_on
+    ]
 
 
 def listed_prices() -> QuerySet[ListedPrice]:

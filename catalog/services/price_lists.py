@@ -194,14 +194,14 @@ def upsert_price(*, actor: "User", price_list: str, sku: str, price: Decimal) ->
     """
     found = price_list_named(price_list)
     product = Product.objects.filter(sku=sku.strip().upper()).first()
-    errors = _wrong_price(price)
+    errors = []
     if found is None:
         detail = _("There is no price list of this name.")
         errors.append(FieldError(pointer="/price_list", code="not_found", detail=detail))
     if product is None:
         detail = _("There is no product with this SKU.")
         errors.append(FieldError(pointer="/sku", code="not_found", detail=detail))
-    refuse(errors)
+    refuse(errors + _wrong_price(price))
     prices = {cast("Product", product).pk: price}
     changes = change_prices(actor=actor, price_list_id=cast("PriceList", found).pk, prices=prices)
     if not changes:

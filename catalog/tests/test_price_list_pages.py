@@ -229,6 +229,25 @@ class TestDetail:
             assert re.findall(r'<form [^>]*method="post"|popover|/new"|/edit"', main) == []
 
 
+class TestFiles:
+    def test_prices_go_out_for_everybody_and_come_in_by_those_who_may_change_them(
+        self,
+        desk: Client,
+        desk_of: Callable[[User], Client],
+        viewer: User,
+        make_list: Callable[..., PriceList],
+        make_product: Make,
+    ) -> None:
+        listed = make_list("Resellers", prices={make_product(): "1.00"})
+        empty = make_list("Staff")
+        out = f'href="/export/prices.xlsx?price_list_id={listed.pk}"'
+        came_in = 'href="/import/?kind=prices"'
+        for client, may_change in ((desk, True), (desk_of(viewer), False)):
+            page = client.get(at(listed)).content.decode()
+            assert (out in page, came_in in page) == (True, may_change)
+            assert "/export/prices" not in client.get(at(empty)).content.decode()
+
+
 class TestForm:
     def test_a_list_is_added_and_waits_for_the_first_code(self, desk: Client) -> None:
         where = desk.post(f"{LISTS}/new", {"name": " Resellers ", "discount": "7.5"})["Location"]
@@ -262,8 +281,12 @@ class TestForm:
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [
-            ("discount", "100", "A discount is from 0 to 99.99 percent."),
-            ("discount", "-1", "A discount is from 0 to 99.99 percent."),
+            (
+                "discount",
+                "100",
+                "A discount is from 0 to 99.99 percent, with two decimals at most.",
+            ),
+            ("discount", "-1", "A discount is from 0 to 99.99 percent, with two decimals at most."),
             ("discount", "half", "Write a percentage like 7 or 7.5."),
             ("discount", "7.555", "A percentage has at most two decimals."),
             ("name", "", "This field is required."),

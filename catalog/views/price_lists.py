@@ -57,15 +57,14 @@ def price_list_detail(request: SignedIn, price_list_id: int) -> HttpResponse:
     return _show(request, price_list)
 
 
-def _row(product: Product, form: PriceForm | None = None) -> dict[str, Any]:
+def _row(record: dict[str, Any], form: PriceForm | None) -> dict[str, Any]:
     """A product of the list with what it costs there, and the form that changes it."""
-    record = queries.listed_record(product)
     price, ordinary = record["price"], record["ordinary_price"]
     return {
         **record,
         "difference": ((price - ordinary) * 100 / ordinary).quantize(TENTH, ROUND_HALF_UP),
         # Named after the product: there is one in each row.
-        "form": form or PriceForm(initial={"price": price}, auto_id=f"%s-{product.pk}"),
+        "form": form or PriceForm(initial={"price": price}, auto_id=f"%s-{record['product_id']}"),
     }
 
 
@@ -80,8 +79,9 @@ def _prices(
         sorts=queries.LISTED_SORTS,
         default="name",
     )
-    forms = {refused[0]: refused[1]} if refused else {}
-    rows = [_row(product, forms.get(product)) for product in found.rows]
+    forms = {refused[0].pk: refused[1]} if refused else {}
+    records = queries.listed_records(found.rows)
+    rows = [_row(record, forms.get(record["product_id"])) for record in records]
     return {"price_list": price_list, "listing": found, "rows": rows}
 
 
