@@ -53,6 +53,12 @@ def order(page: Page) -> None:
     page.goto(largest_pending(page))
 
 
+def price_list(page: Page) -> None:
+    page.goto("/products/price-lists")
+    page.get_by_role("link", name="Atacado").click()
+    expect(page.locator("#prices tbody tr").first).to_be_visible()
+
+
 def stock(page: Page) -> None:
     page.goto("/products/adjust?code=ALI-0171")
     page.locator("input[name=quantity]").fill("24")
@@ -65,6 +71,7 @@ PICTURES: Final[dict[str, tuple[Callable[[Page], None], Any]]] = {
     "orders": (orders, DESK),
     "order-entry": (order_entry, DESK),
     "order": (order, DESK),
+    "price-list": (price_list, DESK),
     "stock-phone": (stock, PHONE),
 }
 
