@@ -194,6 +194,12 @@ class EntryLine:
         known = self.seen.isascii() and self.seen.isdigit() and len(self.seen) < 19
         return Decimal(self.seen) / 100 if known else None
 
+    @property
+    def price_before(self) -> Decimal | None:
+        """The price that was seen, if it is another now: of another customer, or of a past order that is repeated."""
+        is_other = bool(self.sku) and self.seen_price != self.price
+        return self.seen_price if is_other else None
+
 
 def entry_lines(data: QueryDict) -> list[EntryLine]:
     """The lines of a posted form, in their order; rows without a valid product are dropped."""

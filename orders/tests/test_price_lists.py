@@ -205,6 +205,7 @@ class TestOrderEntry:
         assert self.lines(before) == {"CAFE": D("10.00"), "SUGAR": D("4.79")}
         assert self.lines(chosen) == {"CAFE": D("8.88"), "SUGAR": D("4.55")}
         assert "Prices of Atacado" in text(chosen)
+        assert "was R$" not in text(chosen)  # nobody had seen any
         # What the browser adds up, and what it says was seen.
         assert 'data-cents="888"' in text(chosen)
         assert 'name="seen" value="455"' in text(chosen)
@@ -213,6 +214,56 @@ class TestOrderEntry:
         )
         assert self.lines(other) == self.lines(before)
         assert "Prices of" not in text(other)
+
+    def test_lines_say_what_they_cost_before_the_customer_was_chosen(
+        self, desk: Client, coffee: Product, sugar: Product, buyer: Customer
+    ) -> None:
+        form = entry(buyer, (coffee, 2), (sugar, 1), action="customer", seen=["1000", "455"])
+        chosen = text(desk.post("/orders/new", form, headers=HTMX))
+        assert "was R$\xa010.00, now R$\xa08.88" in chosen
+        assert chosen.count("was R$") == 1
+        note = "1 price is another now: the total went from R$\xa024.55 to R$\xa022.31."
+        assert note in chosen
+        # Said once: what is sent next has seen them.
+        again = entry(buyer, (coffee, 2), (sugar, 1), action="take", seen=["888", "455"])
+        assert "was R$" not in text(desk.post("/orders/new", again, headers=HTMX))
+
+    def test_prices_that_are_gone_with_the_customer_are_said_too(
+        self, desk: Client, coffee: Product, sugar: Product, buyer: Customer
+    ) -> None:
+        lines = ((coffee, 1), (sugar, 1))
+        form = entry(buyer, *lines, action="change_customer", seen=["888", "455"])
+        left = text(desk.post("/orders/new", form, headers=HTMX))
+        assert "2 prices are others now" in left
+        assert "from R$\xa013.43 to R$\xa014.79" in left
+
+    @pytest.mark.parametrize("seen", [["x"], [], ["9" * 30]])
+    def test_a_seen_price_that_is_none_says_nothing(
+        self, desk: Client, coffee: Product, buyer: Customer, seen: list[str]
+    ) -> None:
+        form = entry(buyer, (coffee, 1), action="customer", seen=seen)
+        assert "was R$" not in text(desk.post("/orders/new", form, headers=HTMX))
+
+    def test_a_past_order_is_repeated_beside_what_it_cost(
+        self,
+        desk: Client,
+        place: Callable[..., Order],
+        manager: User,
+        coffee: Product,
+        buyer: Customer,
+        wholesale: PriceList,
+    ) -> None:
+        old = place((coffee, 2), customer_id=buyer.pk)
+        page = text(desk.get(f"/orders/new?repeat={old.pk}"))
+        assert "was R$" not in page
+        change_prices(actor=manager, price_list_id=wholesale.pk, prices={coffee.pk: D("9.99")})
+        for page in (
+            text(desk.get(f"/orders/new?repeat={old.pk}")),
+            text(desk.post("/orders/new", entry(buyer, action=f"repeat:{old.pk}"))),
+        ):
+            assert "was R$\xa08.88, now R$\xa09.99" in page
+            assert "from R$\xa017.76 to R$\xa019.98" in page
+            assert 'name="seen" value="999"' in page
 
     @pytest.mark.parametrize("code", ["CAFE", "coffee"])
     def test_a_scanned_line_and_what_is_offered_cost_what_the_list_says(

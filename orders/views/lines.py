@@ -122,13 +122,14 @@ class EntryLines:
         return problems, "\n".join(each.text for each in left)
 
     def add_again(self, order: Order) -> None:
-        """The lines of a past order, on top of what is there."""
+        """The lines of a past order, on top of what is there, each beside what it cost then."""
         present = {row.product_id: row for row in self.rows}
         for item in order.items.all():
             if row := present.get(item.product_id):
                 row.quantity = str((row.pieces or 0) + item.quantity)
             else:
-                self.rows.append(EntryLine(item.product_id, str(item.quantity)))
+                agreed = str(int(item.unit_price * 100))
+                self.rows.append(EntryLine(item.product_id, str(item.quantity), seen=agreed))
         self.fill()
 
     def remove(self, product: str) -> None:
@@ -176,6 +177,20 @@ class EntryLines:
     @property
     def total(self) -> Decimal:
         return sum((row.subtotal for row in self.rows), Decimal(0))
+
+    @property
+    def repriced(self) -> int:
+        """How many lines cost another price than the one that was seen."""
+        return sum(1 for row in self.rows if row.price_before is not None)
+
+    @property
+    def total_before(self) -> Decimal:
+        """What all of it would cost by the prices that were seen."""
+        prices = [(row.price_before, row) for row in self.rows]
+        return sum(
+            (row.subtotal if was is None else was * (row.pieces or 0) for was, row in prices),
+            Decimal(0),
+        )
 
     @property
     def pieces(self) -> int:
