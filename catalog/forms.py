@@ -22,6 +22,8 @@ from .models import LARGEST_STOCK, LARGEST_THRESHOLD, LONGEST_DESCRIPTION, Produ
 
 Reason = StockMovement.Reason
 SHORTEST_GTIN: Final = 8
+#: Products to choose from, where words fit several.
+MOST_OPTIONS: Final = 8
 
 
 class ProductForm(ShowsRefusals):
@@ -163,8 +165,9 @@ class PriceForm(forms.Form):
 
 
 class NewPriceForm(PriceForm):
-    """The same of a product that is named by its code."""
+    """The same of a product that is named by its code; of other words, `options` says what may be meant by them."""
 
+    options: Sequence[Product] = ()
     code = forms.CharField(
         label=_("Product"),
         max_length=64,
@@ -179,10 +182,15 @@ class NewPriceForm(PriceForm):
         """The one product with this SKU or GTIN."""
         code: str = self.cleaned_data["code"]
         found = queries.find_by_codes([code]).get(code.upper(), [])
-        if not found:
-            raise forms.ValidationError(
-                _("No product has the code “%(code)s”.") % {"code": code}, code="not_found"
-            )
-        if len(found) > 1:
+        if len(found) == 1:
+            return found[0]
+        # Words choose nothing by themselves, even if they fit one product: a price is quickly given to the wrong one.
+        self.options = found or queries.find_products(code, limit=MOST_OPTIONS)
+        if found:
             raise forms.ValidationError(queries.shared_by(code, found), code="shared")
-        return found[0]
+        if self.options:
+            message = _("“%(code)s” is no code: choose the product below.") % {"code": code}
+            raise forms.ValidationError(message, code="unclear")
+        raise forms.ValidationError(
+            _("No product has the code “%(code)s”.") % {"code": code}, code="not_found"
+        )

@@ -35,7 +35,7 @@ def test_a_list_is_made_by_keyboard_and_given_to_a_customer(
     expect(page.locator(".page-head")).to_contain_text("7.5 % off")
 
     # Code, Tab, price, Enter; and the hands are on the next code.
-    code, rows = page.get_by_label("SKU or barcode"), page.locator("[data-row]")
+    code, rows = page.get_by_label("Barcode, SKU or words"), page.locator("[data-row]")
     for number, (typed, amount) in enumerate(
         [("list-1", "9"), ("LIST-2", "11.00"), (scanned["gtin"], "18.50")], start=1
     ):
@@ -114,12 +114,18 @@ def test_without_javascript_prices_are_set_changed_and_removed(
     page.goto("/products/price-lists/new")
     page.get_by_label("Name").fill("Without a script")
     page.get_by_role("button", name="Add price list").click()
-    code = page.get_by_label("SKU or barcode")
+    code = page.get_by_label("Barcode, SKU or words")
     expect(code).to_be_focused()
     code.fill("PLAIN-9")
     page.get_by_label("Price (R$)").fill("9.00")
     page.get_by_role("button", name="Set price").click()
     expect(page.locator(".set-price")).to_contain_text("No product has the code “PLAIN-9”.")
+    code.fill("plain")
+    page.get_by_role("button", name="Set price").click()
+    expect(page.locator(".set-price")).to_contain_text("“plain” is no code: choose the product")
+    page.get_by_role("button", name="PLAIN-1 R$ 10.00").click()
+    expect(page.locator(".toast-line")).to_contain_text("PLAIN-1 costs R$ 9.00 on this list.")
+    page.get_by_role("button", name="Undo").click()
     code.fill("PLAIN-1")
     page.get_by_role("button", name="Set price").click()
     rows = page.locator("[data-row]")

@@ -408,6 +408,35 @@ class TestPrices:
         assert message in text_of(response)
         assert prices(resellers) == {}
 
+    def test_words_are_no_code_but_find_what_to_choose(
+        self, desk: Client, resellers: PriceList, make_product: Make
+    ) -> None:
+        make_product("CAF-1", name="Ground coffee", price="10.00")
+        make_product("CAF-2", name="Coffee beans", price="20.00")
+        # One product or several: nothing is chosen by itself.
+        for words, skus in (("coffee", ["CAF-2", "CAF-1"]), ("ground", ["CAF-1"])):
+            asked = desk.post(at(resellers, "/prices"), {"code": words, "price": "9"})
+            assert asked.status_code == 422
+            assert f"“{words}” is no code: choose the product below." in text_of(asked)
+            shown = re.findall(r'name="code" value="([^"]+)"', asked.content.decode())
+            assert shown == [words, *skus]
+        assert prices(resellers) == {}
+        # What a browser sends: the field, and the button after it.
+        desk.post(at(resellers, "/prices"), {"code": ["coffee", "CAF-1"], "price": "9"})
+        assert prices(resellers) == {"CAF-1": "9.00"}
+        said = "Ordinary price of Ground coffee: R$ 10.00."
+        assert said in text_of(desk.get(at(resellers)))
+
+    def test_products_that_share_a_barcode_are_chosen_from(
+        self, desk: Client, resellers: PriceList, make_product: Make
+    ) -> None:
+        for sku in ("BOX-1", "BOX-2"):
+            make_product(sku, gtin="7891234567895")
+        typed = {"code": "7891234567895", "price": "9"}
+        page = desk.post(at(resellers, "/prices"), typed).content.decode()
+        for sku in ("BOX-1", "BOX-2"):
+            assert f'name="code" value="{sku}"' in page
+
     def test_both_mistakes_are_said_at_once(self, desk: Client, resellers: PriceList) -> None:
         response = desk.post(at(resellers, "/prices"), {"code": "NOT-1", "price": "ten"})
         assert list(response.context["form"].errors) == ["code", "price"]

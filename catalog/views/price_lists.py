@@ -217,6 +217,11 @@ def _change(
             "sku": product.sku,
             "price": number_format(price, 2, force_grouping=True),
         }
+        # Whoever types codes sees by this that it was the right one, and the price not that of a whole box.
+        message += " " + _("Ordinary price of %(name)s: R$ %(price)s.") % {
+            "name": product.name,
+            "price": number_format(product.price, 2, force_grouping=True),
+        }
     if not changes:  # as it was already: nothing to undo
         messages.success(request, message)
         return
