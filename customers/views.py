@@ -1,6 +1,7 @@
 """The pages of customers: the list, one customer with their orders, and the form."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -14,13 +15,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.auth import SignedIn, require
 from accounts.roles import Permission
-from catalog.queries import price_list_choices
+from catalog.models import PriceList
+from catalog.queries import get_price_list, price_list_choices
 from erp_site.core import sections, taxid
 from erp_site.core.editing import OPENED, overtaken, remember
 from erp_site.core.errors import Duplicate, Invalid, StaleVersion
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
+from erp_site.core.paths import record_id
 
 from . import queries, services
 from .filters import CustomerFilter
@@ -28,6 +31,8 @@ from .forms import CustomerForm
 from .models import Customer
 
 CPF, CNPJ = 11, 14
+#: Customers to choose from, where words fit several.
+MOST_OPTIONS: Final = 8
 
 
 @require_safe
@@ -194,3 +199,41 @@ def customer_delete(request: SignedIn, customer_id: int) -> HttpResponse:
         return _show(request, customer, problem=refusal.message, status=refusal.status)
     messages.success(request, _("%(name)s is deleted.") % {"name": customer.name})
     return redirect("customers:list")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_CUSTOMERS)
+def price_list_customers(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """Give a price list to one customer after another, each found by words."""
+    price_list = get_price_list(price_list_id)
+    names = dict(price_list_choices())
+    if request.method == "POST":
+        return _give(request, price_list, names)
+    text = request.GET.get("search", "").strip()
+    found = queries.find_customers(request.user, text, limit=MOST_OPTIONS) if text else []
+    rows = [(customer, names.get(customer.price_list_id or 0, "")) for customer in found]
+    context = {"price_list": price_list, "typed": text, "rows": rows}
+    return render(request, "customers/price_list_customers.html", context)
+
+
+def _give(request: SignedIn, price_list: PriceList, names: Mapping[int, str]) -> HttpResponse:
+    """The list to this customer; or, to undo that, the one that they had (`price_list_id`), if any."""
+    customer = queries.get_customer(record_id(request.POST.get("customer", "")) or 0)
+    was, wanted = (
+        customer.price_list_id,
+        price_list.pk if "price_list_id" not in request.POST else None,
+    )
+    if before := record_id(request.POST.get("price_list_id", "")):
+        wanted = before
+    services.update_customer(actor=request.user, customer_id=customer.pk, price_list_id=wanted)
+    message = _("%(name)s pays ordinary prices now.")
+    if wanted:
+        message = _("%(name)s buys by %(price_list)s now.")
+    message %= {"name": customer.name, "price_list": names.get(wanted or 0, "")}
+    url = reverse("customers:price_list", args=[price_list.pk])
+    if was == wanted:
+        messages.success(request, message)
+    else:
+        held = {"customer": str(customer.pk), "price_list_id": str(was or "")}
+        tell_undoable(request, message, url, **held)
+    return redirect(url)

@@ -76,6 +76,7 @@ STATES: Final[list[tuple[str, Callable[[Page], None] | None]]] = [
     ("/products/price-lists/{price_list}", press("Delete")),
     ("/products/price-lists/{price_list}", set_nothing),
     ("/products/price-lists/{price_list}/edit", None),
+    ("/customers/price-lists/{price_list}?search=axe", None),
     ("/customers/", unfold("Dates")),
     ("/customers/{customer}", press("Delete")),
     ("/customers/{customer}/edit", None),

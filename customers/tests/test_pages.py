@@ -429,6 +429,76 @@ class TestPriceList:
         assert (customer.price_list, customer.phone) == (resellers, "11 5555-0100")
 
 
+class TestGivingAPriceList:
+    @pytest.fixture
+    def given(self, manager: User) -> PriceList:
+        return create_price_list(actor=manager, name="Resellers")
+
+    def test_a_customer_is_found_by_words_with_what_they_buy_by(
+        self, desk: Client, manager: User, given: PriceList, make_customer: Make
+    ) -> None:
+        other = create_price_list(actor=manager, name="Bakeries")
+        make_customer("Padaria Um")
+        make_customer("Padaria Dois", price_list_id=other.pk)
+        make_customer("Padaria Três", price_list_id=given.pk)
+        make_customer("Padaria Quatro", is_active=False)
+        make_customer("Hotel")
+        page = desk.get(f"/customers/price-lists/{given.pk}?search=padaria")
+        assert [(it.name, name) for it, name in page.context["rows"]] == [
+            ("Padaria Dois", "Bakeries"),
+            ("Padaria Três", "Resellers"),
+            ("Padaria Um", ""),
+        ]
+        assert "Ordinary prices" in text_of(page)
+        # Who has it already is not offered it again.
+        assert page.content.decode().count('name="customer" value=') == 2
+        nothing = desk.get(f"/customers/price-lists/{given.pk}?search=zzz")
+        assert "Nothing fits “zzz”." in text_of(nothing)
+
+    @pytest.mark.parametrize("had_one", [False, True])
+    def test_it_is_given_and_undone(
+        self, desk: Client, manager: User, given: PriceList, make_customer: Make, *, had_one: bool
+    ) -> None:
+        before = create_price_list(actor=manager, name="Bakeries").pk if had_one else None
+        customer = make_customer("Ana", price_list_id=before)
+        url = f"/customers/price-lists/{given.pk}"
+        done = desk.post(url, {"customer": customer.pk}, follow=True)
+        assert "Ana buys by Resellers now." in text_of(done)
+        customer.refresh_from_db()
+        assert customer.price_list_id == given.pk
+        [undo] = re.findall(r'name="price_list_id" value="([^"]*)"', done.content.decode())
+        undone = desk.post(url, {"customer": customer.pk, "price_list_id": undo}, follow=True)
+        said = "Ana buys by Bakeries now." if had_one else "Ana pays ordinary prices now."
+        assert said in text_of(undone)
+        customer.refresh_from_db()
+        assert customer.price_list_id == before
+
+    def test_given_twice_it_is_nothing_to_undo(
+        self, desk: Client, given: PriceList, make_customer: Make
+    ) -> None:
+        customer = make_customer("Ana", price_list_id=given.pk)
+        url = f"/customers/price-lists/{given.pk}"
+        done = desk.post(url, {"customer": customer.pk}, follow=True)
+        assert "Ana buys by Resellers now." in text_of(done)
+        assert 'class="undo"' not in done.content.decode()
+
+    def test_what_is_not_there_is_404(
+        self, desk: Client, given: PriceList, customer: Customer
+    ) -> None:
+        for body in ({}, {"customer": "x"}, {"customer": "99999"}):
+            assert desk.post(f"/customers/price-lists/{given.pk}", body).status_code == 404
+        gone = f"/customers/price-lists/{given.pk + 99}"
+        assert desk.get(gone).status_code == 404
+        assert desk.post(gone, {"customer": customer.pk}).status_code == 404
+
+    def test_the_way_there_is_on_the_page_of_the_list(
+        self, desk: Client, desk_of: Callable[[User], Client], viewer: User, given: PriceList
+    ) -> None:
+        for client, is_there in ((desk, True), (desk_of(viewer), False)):
+            page = client.get(f"/products/price-lists/{given.pk}").content.decode()
+            assert (f'href="/customers/price-lists/{given.pk}"' in page) is is_there
+
+
 class TestRoles:
     @pytest.mark.parametrize(
         "path",

@@ -68,6 +68,7 @@ FORMS: Final = [
     Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",), answer=422),
     Form("customers:check", MANAGERS, {"cpf_cnpj": "529.982.247-25"}, answer=200),
     Form("customers:activity", MANAGERS, {"is_active": "false"}, ids=("customer",)),
+    Form("customers:price_list", MANAGERS, {"customer": "customer"}, ids=("price_list",)),
     Form("customers:delete", MANAGERS, ids=("customer",), answer=409),
     Form("users:new", MANAGERS, {"name": "New", "email": "new@example.com", "role": "viewer"}),
     Form("users:detail", MANAGERS, {"name": "Other", "role": "operator"}, ids=("user",)),
