@@ -339,6 +339,10 @@ class TestForm:
         self, desk: Client, resellers: PriceList, make_customer: Callable[..., Customer]
     ) -> None:
         customer = make_customer(price_list_id=resellers.pk)
+        said = "Customers buy by it: give them another price list first."
+        page = desk.get(at(resellers))
+        assert said in text_of(page)
+        assert f'action="{at(resellers)}/delete"' not in page.content.decode()
         refused = desk.post(at(resellers, "/delete"))
         assert refused.status_code == 409
         said = "Customers buy by Resellers: give them another price list first."
@@ -504,6 +508,17 @@ class TestPrices:
         url, fields = undo_of(done)
         desk.post(url, fields)
         assert prices(price_list) == before
+
+    def test_a_price_that_another_has_is_said_with_what_it_was(
+        self, desk: Client, admin: User, make_list: Any, product: Product
+    ) -> None:
+        price_list = make_list(prices={product: "5.00"})
+        desk.get(at(price_list))
+        new = {product.pk: Decimal("6.00")}
+        change_prices(actor=admin, price_list_id=price_list.pk, prices=new)
+        body = {"product": product.pk, "price": "7"}
+        page = desk.post(at(price_list, "/prices"), body, follow=True)
+        assert "costs R$ 7.00 on this list. Before: R$ 6.00." in text_of(page)
 
     def test_a_price_set_again_is_said_and_is_nothing_to_undo(
         self, desk: Client, make_list: Any, product: Product

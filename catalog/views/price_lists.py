@@ -204,24 +204,32 @@ def _is_changed(
     return True
 
 
+def _told(product: Product, price: Decimal | None, was: Decimal | None) -> str:
+    """What was done to the price; the name and the ordinary price tell who types codes whether it was the right one."""
+    if price is None:
+        return _("%(sku)s has no price of its own on this list now.") % {"sku": product.sku}
+    said = [
+        _("%(sku)s costs R$ %(price)s on this list.")
+        % {"sku": product.sku, "price": _amount(price)}
+    ]
+    if was is not None:  # perhaps not what the page showed: others set prices, too
+        said.append(_("Before: R$ %(price)s.") % {"price": _amount(was)})
+    ordinary = _("Ordinary price of %(name)s: R$ %(price)s.")
+    said.append(ordinary % {"name": product.name, "price": _amount(product.price)})
+    return " ".join(said)
+
+
+def _amount(price: Decimal) -> str:
+    return str(number_format(price, 2, force_grouping=True))
+
+
 def _change(
     request: SignedIn, price_list: PriceList, product: Product, price: Decimal | None
 ) -> None:
     changes = services.change_prices(
         actor=request.user, price_list_id=price_list.pk, prices={product.pk: price}
     )
-    if price is None:
-        message = _("%(sku)s has no price of its own on this list now.") % {"sku": product.sku}
-    else:
-        message = _("%(sku)s costs R$ %(price)s on this list.") % {
-            "sku": product.sku,
-            "price": number_format(price, 2, force_grouping=True),
-        }
-        # Whoever types codes sees by this that it was the right one, and the price not that of a whole box.
-        message += " " + _("Ordinary price of %(name)s: R$ %(price)s.") % {
-            "name": product.name,
-            "price": number_format(product.price, 2, force_grouping=True),
-        }
+    message = _told(product, price, changes[0].was if changes else None)
     if not changes:  # as it was already: nothing to undo
         messages.success(request, message)
         return
