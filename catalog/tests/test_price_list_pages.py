@@ -509,6 +509,20 @@ class TestPrices:
         desk.post(url, fields)
         assert prices(price_list) == before
 
+    def test_a_row_that_is_removed_leads_on_to_the_one_beside_it(
+        self, desk: Client, make_list: Any, make_product: Make
+    ) -> None:
+        products = [make_product(f"ROW-{number}", name=f"Row {number}") for number in (1, 2, 3)]
+        for some, ways in (
+            (products, [products[1], products[2], products[1]]),
+            (products[:1], []),
+        ):
+            price_list = make_list(f"List of {len(some)}", "0", dict.fromkeys(some, "5.00"))
+            page = desk.get(at(price_list) + "?sort=sku").content.decode()
+            found = re.findall(r'formaction="([^"]+)"', page)
+            url = at(price_list, "/prices") + "?sort=sku"
+            assert found == [f"{url}#price-{product.pk}" for product in ways]
+
     def test_a_price_that_another_has_is_said_with_what_it_was(
         self, desk: Client, admin: User, make_list: Any, product: Product
     ) -> None:

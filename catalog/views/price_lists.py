@@ -82,6 +82,9 @@ def _prices(
     forms = {refused[0].pk: refused[1]} if refused else {}
     records = queries.listed_records(found.rows)
     rows = [_row(record, forms.get(record["product_id"])) for record in records]
+    # Where the page goes on when a row is gone: at the one that comes in its place, or at the last that is left.
+    for row, other in zip(rows, [*rows[1:], *rows[-2:-1]], strict=False):
+        row["beside"] = other["form"]["price"].id_for_label
     return {"price_list": price_list, "listing": found, "rows": rows}
 
 
