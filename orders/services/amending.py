@@ -33,8 +33,6 @@ from .pricing import (
     NewItem,
     PricedItem,
     customer_held,
-    customer_to_order,
-    discount_of,
     merge,
     orderable_customer,
     price_items,
@@ -185,13 +183,12 @@ def _revise(
     offers = {}
     if more:
         # Without this lock the customer could be deactivated between this look and the commit.
-        held, customers, products = together(
+        held, products = together(
             customer_held.of(order.customer_id),
-            customer_to_order.of(order.customer_id),
             products_to_order.of(order.customer_id, *(it.product_id for it in more)),
         )
         orderable_customer(order.customer_id, held)
-        priced, _total = price_items(more, products, discount_of(customers))
+        priced, _total = price_items(more, products)
         require_prices([it for it in priced if it.line.product_id not in present], prices)
         offers = {it.line.product_id: it for it in priced}
     # Where the line's pieces are held, which need not be where orders reserve now.

@@ -30,8 +30,6 @@ from .pricing import (
     NewItem,
     customer_held,
     customer_to_order,
-    discount_of,
-    is_as_read,
     merge,
     orderable_customer,
     price_items,
@@ -145,7 +143,7 @@ def _place(
         return _replay(fingerprint, *with_lines(used))
     require_quantities(items)
     customer = orderable_customer(customer_id, customers)
-    priced, total = price_items(wanted, products, discount_of(customers))
+    priced, total = price_items(wanted, products)
     if prices:
         require_prices(priced, prices)
     now = clock.now()
@@ -177,7 +175,7 @@ def _place(
         customer_held.of(customer_id),
         locking(item.line.level_id for item in priced),
     )
-    if not is_as_read(held, customers):
+    if held != customers:
         orderable_customer(customer_id, held)
     changes = move_stock(
         actor=actor,

@@ -68,27 +68,34 @@ class Quote:
 
 
 _CUSTOMER: Final = ("id", "name", "address", "is_active")
-customer_to_order: Final = Query(
-    lambda pk: Customer.objects.filter(pk=pk).values_list(*_CUSTOMER, "price_list__discount")
-)
-customer_held: Final = Query(
-    lambda pk: Customer.objects.filter(pk=pk).values_list(*_CUSTOMER), shared=True
-)
+
+
+def _customer_of(pk: Any) -> Any:
+    return Customer.objects.filter(pk=pk).values_list(*_CUSTOMER)
+
+
+customer_to_order: Final = Query(_customer_of)
+customer_held: Final = Query(_customer_of, shared=True)
 
 
 def _products_for(customer_id: Any, *product_ids: Any) -> Any:
-    """With the price of its own that each has on the customer's list."""
-    price_list = Customer.objects.filter(pk=customer_id).values("price_list_id")[:1]
+    """With the price of its own that each has on the customer's list, and what that list takes off all others.
+
+    All of one statement: asked for in two, the discount of one list could meet the prices of the next.
+    """
+    theirs = Customer.objects.filter(pk=customer_id)
     listed = FilteredRelation(
         "product__listed_prices",
-        condition=Q(product__listed_prices__price_list=Subquery(price_list)),
+        condition=Q(
+            product__listed_prices__price_list=Subquery(theirs.values("price_list_id")[:1])
+        ),
     )
     return (
         StockLevel.objects.alias(listed=listed)
         .filter(product__id__in=product_ids, product__deleted_at=None, warehouse__is_default=True)
         .values_list(
             "pk", "product_id", "product__sku", "product__name", "product__is_active", "on_hand", "reserved",
-            "product__price", "listed__price",
+            "product__price", "listed__price", Subquery(theirs.values("price_list__discount")[:1]),
         )
     )  # fmt: skip
 
@@ -112,7 +119,7 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
         products_to_order.of(customer_id, *(item.product_id for item in wanted)),
     )
     orderable_customer(customer_id, customers)
-    priced, total = price_items(wanted, products, discount_of(customers))
+    priced, total = price_items(wanted, products)
     shortages = [
         shortage(item.line, requested=item.quantity, available=item.available)
         for item in priced
@@ -165,19 +172,8 @@ def orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Custo
     raise NotFound(_("There is no such customer."), customer_id=customer_id)
 
 
-def is_as_read(held: Sequence[Any], customers: Sequence[Any]) -> bool:
-    """Is the customer whose row is held now the one that was read before?"""
-    return list(held) == [row[: len(_CUSTOMER)] for row in customers]
-
-
-def discount_of(customers: Sequence[Any]) -> Decimal | None:
-    """What the price list of the customer that was read takes off, in percent; None without a list."""
-    discount: Decimal | None = customers[0][len(_CUSTOMER)]
-    return discount
-
-
 def price_items(
-    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]], discount: Decimal | None
+    wanted: Sequence[NewItem], products: Iterable[Sequence[Any]]
 ) -> tuple[list[PricedItem], Decimal]:
     """Every wanted item with its price, name and stock level, of which nothing is locked, and their sum."""
     found = {row[1]: row for row in products}
@@ -195,7 +191,7 @@ def price_items(
         )
     priced = []
     for item, row in zip(wanted, rows, strict=True):
-        price = price_for(row[7], row[8], discount)
+        price = price_for(*row[7:])
         priced.append(
             PricedItem(
                 line=Line(*row[:4]),

@@ -37,10 +37,10 @@ from orders.states import AMENDABLE, HOLDS_STOCK, OrderStatus
 pytestmark = pytest.mark.django_db
 S = OrderStatus
 
-#: SELECT order FOR UPDATE, lines, customer FOR SHARE, their discount, products, held levels, levels FOR UPDATE; twice
+#: SELECT order FOR UPDATE, lines, customer FOR SHARE, products, held levels, levels FOR UPDATE; twice
 #: UPDATE levels and INSERT movements (taken, given back); DELETE and INSERT lines; INSERT amendment and events; UPDATE
 #: order; SELECT order.
-STATEMENTS_TO_AMEND = 17
+STATEMENTS_TO_AMEND = 16
 
 type Lines = list[tuple[Product, int]]
 

@@ -14,9 +14,18 @@ from catalog.models import PriceList, Product
 from catalog.services import change_prices, create_price_list, update_price_list, update_product
 from customers.models import Customer
 from customers.services import update_customer
+from erp_site.core.statements import Statement, together
 from erp_site.testing import HTMX, Api
 from orders.models import Order
-from orders.services import NewItem, PriceChanged, amend_order, place_order, price_order
+from orders.services import (
+    NewItem,
+    PriceChanged,
+    amend_order,
+    place_order,
+    placing,
+    price_order,
+    pricing,
+)
 
 from .test_pages import entry, text
 from .test_services import STATEMENTS_TO_PLACE
@@ -347,3 +356,39 @@ class TestOrderEntry:
                 desk.post("/orders/new", form, headers=HTMX)
             taken.append(len(queries))
         assert taken[0] == taken[1]
+
+
+@pytest.mark.parametrize("ask", ["quoting", "placing"])
+def test_a_list_given_while_prices_are_read_is_charged_as_a_whole_or_not_at_all(
+    ask: str,
+    place: Callable[..., Order],
+    operator: User,
+    manager: User,
+    coffee: Product,
+    sugar: Product,
+    buyer: Customer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two statements of a transaction that reads what is committed may see two lists: theirs changes before the last."""
+    other = create_price_list(actor=manager, name="Balcão", discount=D(50))
+    dear = {coffee.pk: D("12.00")}
+    change_prices(actor=manager, price_list_id=other.pk, prices=dear)
+    by_list = [{D("8.88"), D("4.55")}, {D("12.00"), D("2.40")}]
+
+    def one_by_one(*statements: Statement[Any]) -> list[Any]:
+        answers = []
+        for statement in statements:
+            if statement is statements[-1]:
+                update_customer(actor=manager, customer_id=buyer.pk, price_list_id=other.pk)
+            answers += together(statement)
+        return answers
+
+    for module in (pricing, placing):
+        monkeypatch.setattr(module, "together", one_by_one)
+    if ask == "quoting":
+        items = [NewItem(coffee.pk, 1), NewItem(sugar.pk, 1)]
+        quote = price_order(actor=operator, customer_id=buyer.pk, items=items)
+        assert {it.unit_price for it in quote.items} in by_list
+    else:
+        order = place((coffee, 1), (sugar, 1), customer_id=buyer.pk)
+        assert set(prices(order).values()) in by_list
