@@ -25,6 +25,11 @@ def order_url(reference: str) -> str:
 #: Lines of an order that a message names: mail programs take no address of more than two thousand characters.
 MOST_LINES: Final = 10
 BRAZIL: Final = "55"
+#: Digits of a number with its country.
+SHORTEST: Final = 8
+LONGEST: Final = 15
+#: What may be a number: digits as people group them, after what is no letter.
+_PHONE: Final = re.compile(r"\+?[(]?[0-9][0-9 \u00a0().\u2013-]*")
 
 
 @register.simple_tag
@@ -40,12 +45,23 @@ def whatsapp_url(phone: str, text: str) -> str:
 
     WhatsApp wants the number with its country: numbers of ten or eleven digits, as people write them, are Brazilian.
     """
-    digits = re.sub(r"[^0-9]", "", phone)
-    if not phone.lstrip().startswith("+"):
-        digits = digits.lstrip("0")
-        digits = BRAZIL + digits if len(digits) in {10, 11} else digits
-    number = digits if 12 <= len(digits) <= 15 or phone.lstrip().startswith("+") else ""
-    return f"https://wa.me/{number}?text={quote(text)}"
+    return f"https://wa.me/{_international(phone)}?text={quote(text)}"
+
+
+def _international(phone: str) -> str:
+    """The digits of the one number that this says, its country first; "" if it says none, several, or more than that:
+    an order must not go to a stranger whose number two others, or one and its extension, make together."""
+    found = _PHONE.findall(phone)
+    if len(found) != 1:
+        return ""
+    [number] = found
+    digits = re.sub(r"[^0-9]", "", number)
+    if number.startswith("+"):
+        return digits if SHORTEST <= len(digits) <= LONGEST else ""
+    digits = digits.lstrip("0")
+    if len(digits) in {10, 11}:
+        return BRAZIL + digits
+    return digits if len(digits) in {12, 13} and digits.startswith(BRAZIL) else ""
 
 
 @register.simple_tag

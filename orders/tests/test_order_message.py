@@ -37,6 +37,14 @@ def links(desk: Client, order: Order) -> dict[str, str]:
         ("", ""),
         ("5555-0100", ""),  # of which city?
         ("11 5555-0100 / 11 5555-0101", ""),
+        ("11 5555-0100/0101", ""),  # not one of North America
+        ("5555-0100 ramal 12", ""),  # not one of 55 50
+        ("0 15 11 98888-0100", ""),  # by way of a carrier
+        ("Ana: 11 98888-0100", "5511988880100"),
+        ("(0xx11) 98888-0100", ""),
+        ("+55 (11) 98888-0100 (Ana)", "5511988880100"),
+        ("+1", ""),
+        ("351 912 345 678", ""),  # of which country? With a + it would say
     ],
 )
 def test_a_number_is_called_with_its_country_or_the_sender_chooses(phone: str, number: str) -> None:
