@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
-from erp_site.core.search import matching, prefixed, sorted_as, words
+from erp_site.core.search import matching, plain, prefixed, sorted_as, words
 
 from .models import (
     ListedPrice,
@@ -211,7 +211,9 @@ def get_price_list(price_list_id: int) -> PriceList:
 
 def price_list_named(name: str) -> PriceList | None:
     """The living list of this name, in whatever case and accents."""
-    return price_lists().filter(sorted_name=sorted_as(name.strip())).first()
+    found = price_lists().filter(sorted_name=sorted_as(name.strip())).first()
+    # What names are sorted by has no signs: "≥ 10 kg" must not mean "≤ 10 kg".
+    return found if found and plain(found.name) == plain(name.strip()) else None
 
 
 def missing_price_list(price_list_id: int) -> NotFound:

@@ -25,6 +25,7 @@ from erp_site.activity import EVENT_SORTS, EventFilter, entries, events
 from erp_site.core import taxid
 from erp_site.core.imports import Field, Kind
 from erp_site.core.models import Event
+from erp_site.core.search import plain
 from erp_site.core.tabular import (
     Cell,
     as_amount,
@@ -333,7 +334,10 @@ IMPORTS: Final = (
         apply=catalog_services.upsert_price,
         keys=2,
         fields=(
-            Field("price_list", _("Price list"), as_words, _PRICE_LIST, is_required=True, hint=_("By its name.")),
+            Field(
+                "price_list", _("Price list"), as_words, _PRICE_LIST, is_required=True, same=plain,
+                hint=_("By its name."),
+            ),
             Field("sku", _("SKU"), as_words, _SKU, is_required=True),
             Field("price", _("Price"), as_amount, _PRICE, is_required=True),
         ),

@@ -193,7 +193,10 @@ def upsert_price(*, actor: "User", price_list: str, sku: str, price: Decimal) ->
     that there is not.
     """
     found = price_list_named(price_list)
-    product = Product.objects.filter(sku=sku.strip().upper()).first()
+    wanted = sku.strip().upper()
+    product = Product.objects.filter(sku=wanted).first()
+    if product and product.sku != wanted:  # to MySQL and MariaDB "CAFÉ" is "CAFE"
+        product = None
     errors = []
     if found is None:
         detail = _("There is no price list of this name.")

@@ -32,18 +32,21 @@ _ABOVE_ALL: Final = "\U0010ffff"
 _FEW: Final = 500
 
 
-def fold(text: str) -> str:
-    """Lower case, without accents, all other letters spelled as their code point: "Ação" -> "acao"."""
+def plain(text: str) -> str:
+    """Lower case, without accents: what all spellings of one name have in common."""
     if not text.isascii():
         # A row of accents is sorted, which takes time by the square of its length, and all other requests of the
         # process wait: half a megabyte of them, typed as a search, took minutes.
         text = text[:LONGEST_FOLDED]
     # Twice, since each makes work for the other: "№" is taken apart into "No", which has a capital then.
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    spelled = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(c for c in spelled if not unicodedata.combining(c))
+
+
+def fold(text: str) -> str:
+    """The same in ASCII, all other letters spelled as their code point and other signs left out: "Ação" -> "acao"."""
     return "".join(
-        c if c.isascii() else f"u{ord(c):x}"
-        for c in plain
-        if not unicodedata.combining(c) and (c.isascii() or c.isalnum())
+        c if c.isascii() else f"u{ord(c):x}" for c in plain(text) if c.isascii() or c.isalnum()
     )
 
 

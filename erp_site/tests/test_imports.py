@@ -356,6 +356,32 @@ class TestPrices:
         assert own_prices(price_list) == {"=A-1": Decimal("1234.50"), "B": Decimal("8.75")}
         assert Product.objects.get(sku="B").price == Decimal("10.00")
 
+    def test_what_only_looks_like_a_list_or_a_product_gets_no_price(
+        self, desk: Client, make_product: Callable[..., Product],
+        make_list: Callable[..., PriceList],
+    ) -> None:  # fmt: skip
+        """Signs are no part of what names are sorted by, and to MySQL and MariaDB "CAFÉ" is "CAFE"."""
+        price_list, product = make_list("Até ≤ 10 kg"), make_product("CAFE")
+        content = (
+            "Lista;SKU;Preço\nAté ≥ 10 kg;CAFE;1,00\nAté ≤ 10 kg;CAFÉ;2,00\nATE ≤ 10 KG;cafe;3,00\n"
+        )
+        job = imported(desk, "prices", content.encode())
+        assert problems(job) == [
+            (2, "Lista", "There is no price list of this name."),
+            (3, "SKU", "There is no product with this SKU."),
+        ]
+        assert own_prices(price_list) == {product.sku: Decimal("3.00")}
+
+    def test_a_list_in_two_spellings_is_one_list(
+        self, desk: Client, make_product: Callable[..., Product],
+        make_list: Callable[..., PriceList],
+    ) -> None:  # fmt: skip
+        product, price_list = make_product("A"), make_list("Balcão")
+        content = "Lista;SKU;Preço\nBalcão;A;1,00\nBALCAO;A;2,00\n"
+        job = imported(desk, "prices", content.encode())
+        assert problems(job) == [(3, "SKU", "The same as in row 2.")]
+        assert own_prices(price_list) == {product.sku: Decimal("1.00")}
+
     def test_of_several_columns_that_make_the_key_each_is_needed(self, desk: Client) -> None:
         send(desk, "prices", b"SKU;Price\nA;1,00\n")
         job = ImportJob.objects.get()

@@ -369,7 +369,7 @@ def test_a_list_given_while_prices_are_read_is_charged_as_a_whole_or_not_at_all(
     buyer: Customer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two statements of a transaction that reads what is committed may see two lists: theirs changes before the last."""
+    """Two statements that read what is committed may see two lists: theirs changes before the last."""
     other = create_price_list(actor=manager, name="Balcão", discount=D(50))
     dear = {coffee.pk: D("12.00")}
     change_prices(actor=manager, price_list_id=other.pk, prices=dear)

@@ -25,6 +25,8 @@ class Field:
     is_for_new: bool = False
     """A row that makes a new record needs it; one that changes a record does not."""
     hint: str | Promise = ""
+    same: Callable[[str], str] = str.upper
+    """What two spellings of one key have in common."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Turn:
         keys = self.kind.fields[: self.kind.keys]
         cells = [(field, line.cells[self.columns[field]]) for field in keys]
         try:
-            return tuple(str(field.parse(cell, self.mark)).upper() for field, cell in cells)
+            return tuple(field.same(str(field.parse(cell, self.mark))) for field, cell in cells)
         except Unreadable:
             return (f"row {line.number}",)
 
