@@ -243,14 +243,20 @@ class Extent(NamedTuple):
 
 
 def extents(price_lists: Iterable[PriceList]) -> dict[int, Extent]:
-    """How far each of these reaches, by id: two statements, whatever their number."""
+    """How far each of these reaches, by id: three statements, whatever their number."""
     ids = [each.pk for each in price_lists]
-    listed = ListedPrice.objects.filter(price_list__in=ids, product__deleted_at=None)
+    listed = ListedPrice.objects.filter(price_list__in=ids)
     prices = dict(listed.values_list("price_list").annotate(Count("pk")))
+    # Taken off all, which the index alone counts: of twenty lists with every product on them, MariaDB took five seconds
+    # to look at each product of each, whether it lives.
+    dead = listed.filter(product__deleted_at__isnull=False)
+    dead_prices = dict(dead.values_list("price_list").annotate(Count("pk")))
     # Customers belong to the app above: known here by the name of the relation alone.
     bought_by = PriceList.objects.filter(pk__in=ids, customers__deleted_at=None)
     customers = dict(bought_by.values_list("pk").annotate(Count("customers")))
-    return {pk: Extent(prices.get(pk, 0), customers.get(pk, 0)) for pk in ids}
+    return {
+        pk: Extent(prices.get(pk, 0) - dead_prices.get(pk, 0), customers.get(pk, 0)) for pk in ids
+    }
 
 
 def price_list_choices() -> list[tuple[int, str]]:
@@ -283,9 +289,17 @@ def listed_records(products: Iterable[Product]) -> list[dict[str, Any]]:
 
 
 def listed_prices() -> QuerySet[ListedPrice]:
-    """All prices on living lists, of living products, with both."""
-    living = ListedPrice.objects.filter(price_list__deleted_at=None, product__deleted_at=None)
-    return living.select_related("price_list", "product")
+    """All prices on all lists, each with its list and its product in two more queries, so that sorting keeps its index.
+
+    Of deleted lists and products, too: whoever reads them leaves those out (`is_current`). Joined for that, MariaDB
+    sorted the prices of all lists for each chunk of a file.
+    """
+    return ListedPrice.objects.prefetch_related("price_list", "product")
+
+
+def is_current(listed: ListedPrice) -> bool:
+    """Does anybody pay this price: are its list and its product still there?"""
+    return listed.price_list.deleted_at is None and listed.product.deleted_at is None
 
 
 def prices_on(price_list: PriceList | None, products: Iterable[Product]) -> Mapping[int, Decimal]:

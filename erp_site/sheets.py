@@ -118,7 +118,7 @@ def _products(products: Sequence[Product], reader: User) -> Rows:
 
 
 def _prices(prices: Sequence[ListedPrice], reader: User) -> Rows:
-    for listed in prices:
+    for listed in filter(catalog_queries.is_current, prices):
         product = listed.product
         yield (listed.price_list.name, product.sku, product.name, listed.price, product.price)
 

@@ -1,16 +1,21 @@
 """Price lists: who may change them, what is refused, and what a price on one comes to."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from accounts.models import User
 from catalog.models import ListedPrice, PriceList, Product, price_for
-from catalog.queries import prices_of, prices_on
+from catalog.queries import extents, prices_of, prices_on
 from catalog.services import (
     PriceListInUse,
     change_prices,
     create_price_list,
     delete_price_list,
+    delete_product,
     update_price_list,
     upsert_price,
 )
@@ -234,3 +239,19 @@ class TestPrices:
                 ("Atacado", D("7.77")),
                 ("Varejo", D("10.00")),
             ]
+
+
+def test_prices_on_a_list_are_counted_by_its_index_and_those_of_deleted_products_taken_off(
+    manager: User, admin: User, make_product: Callable[..., Product]
+) -> None:
+    """Of twenty lists with 20,000 products each MariaDB took five seconds to look each of them up."""
+    kept, gone = make_product("KEPT"), make_product("GONE", on_hand=0)
+    made = create_price_list(actor=manager, name="Atacado")
+    change_prices(actor=manager, price_list_id=made.pk, prices={kept.pk: D(1), gone.pk: D(2)})
+    delete_product(actor=admin, product_id=gone.pk)
+    with CaptureQueriesContext(connection) as asked:
+        found = extents([made])
+    assert found[made.pk] == (1, 0)
+    [counted, dead, _customers] = [each["sql"] for each in asked]
+    assert "JOIN" not in counted
+    assert "IS NOT NULL" in dead

@@ -150,7 +150,7 @@ def test_all_rows_come_in_order_across_chunks(
     ("name", "statements"),
     [
         ("products", 2),
-        ("prices", 1),
+        ("prices", 3),
         ("orders", 3),
         ("order-items", 4),
         ("customers", 2),
@@ -298,6 +298,21 @@ def test_prices_of_all_lists_or_of_one(
     assert rows(f"?price_list_id={bakeries.pk}") == [header, *second, ""]
     assert rows(f"?price_list_id={over.pk}") == [header, ""]
     assert desk.get("/export/prices.csv?price_list_id=x").status_code == 422
+
+
+def test_a_chunk_of_prices_is_read_without_a_join(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    make_product: Callable[..., Product],
+    make_list: Callable[..., PriceList],
+) -> None:
+    """With one MariaDB sorted all prices for each: a million, 20,000 on 50 lists, took an hour."""
+    make_list("Atacado", {make_product("CAFE"): "16.50"})
+    with CaptureQueriesContext(connection) as queries:
+        content(desk_of(viewer).get("/export/prices.csv"))
+    chunks = [each["sql"] for each in queries if "catalog_listedprice" in each["sql"]]
+    assert len(chunks) == 1
+    assert " JOIN " not in chunks[0]
 
 
 def test_a_workbook_ends_where_a_request_would_take_too_long(
