@@ -285,6 +285,14 @@ class TestOrderEntry:
         ordinary = desk.get("/orders/new/products", {"code": code})
         assert "R$\xa010.00" in text(ordinary)
 
+    def test_a_choice_without_a_script_costs_what_the_list_says(
+        self, desk: Client, make_product: Callable[..., Product], coffee: Product, buyer: Customer
+    ) -> None:
+        make_product("CAFE-2", name="Coffee beans", price="20.00")
+        chosen = desk.post("/orders/new", entry(buyer, action="add", code="coffee"))
+        offered = {each["sku"]: each["price"] for each in chosen.context["product_choices"]}
+        assert offered == {"CAFE": D("8.88"), "CAFE-2": D("19.00")}
+
     @pytest.mark.parametrize("customer_id", ["0", "x", "999999", "9" * 30])
     def test_a_customer_that_is_none_offers_ordinary_prices(
         self, desk: Client, coffee: Product, customer_id: str
