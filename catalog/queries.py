@@ -216,6 +216,12 @@ def price_list_named(name: str) -> PriceList | None:
     return found if found and plain(found.name) == plain(name.strip()) else None
 
 
+def find_price_lists(text: str, *, limit: int) -> list[PriceList]:
+    """Those whose name contains the text, by name."""
+    found = price_lists().filter(sorted_name__contains=sorted_as(text.strip()))
+    return list(found.order_by("sorted_name")[:limit])
+
+
 def missing_price_list(price_list_id: int) -> NotFound:
     """The refusal that names this price list."""
     return NotFound(_("There is no such price list."), price_list_id=price_list_id)

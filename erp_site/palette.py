@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from accounts.auth import SignedIn
 from accounts.menu import NavItem, menu_for
 from accounts.roles import Permission
-from catalog.queries import as_record, find_products
+from catalog.queries import as_record, find_price_lists, find_products
 from customers.queries import find_customers
 from erp_site.core.htmx import is_partial
 from erp_site.core.search import words
@@ -42,6 +42,12 @@ ACTIONS: Final = (
         "catalog:new",
         icon="plus",
         permission=Permission.CHANGE_PRODUCTS,
+    ),
+    NavItem(
+        gettext_lazy("New price list"),
+        "catalog:price_list_new",
+        icon="plus",
+        permission=Permission.CHANGE_PRICE_LISTS,
     ),
     NavItem(gettext_lazy("New user"), "users:new", icon="plus", permission=Permission.MANAGE_USERS),
 )
@@ -127,6 +133,11 @@ def _records(request: SignedIn, typed: str) -> list[Group]:
         code = typed.strip().upper()
         by_code = number_in(code) is None and any(it["sku"].startswith(code) for it in records)
         found.insert(0 if by_code else len(found), group)
+        price_lists = [
+            Choice(each.name, reverse("catalog:price_list", args=[each.pk]), "tag")
+            for each in find_price_lists(typed, limit=MOST)
+        ]
+        found.append(Group(_("Price lists"), price_lists))
     return found
 
 

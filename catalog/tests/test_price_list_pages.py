@@ -229,6 +229,28 @@ class TestDetail:
             assert re.findall(r'<form [^>]*method="post"|popover|/new"|/edit"', main) == []
 
 
+def test_a_refused_price_whose_row_is_gone_is_said_on_the_page(
+    desk: Client, make_list: Callable[..., PriceList], make_product: Make
+) -> None:
+    product = make_product("GONE-1")
+    listed = make_list("Resellers")
+    body = {"product": product.pk, "price": "abc"}
+    page = desk.post(f"{at(listed)}/prices", body)
+    assert (page.status_code, "GONE-1: Write an amount" in text_of(page)) == (422, True)
+
+
+class TestPalette:
+    def test_price_lists_are_found_and_begun_from_anywhere(
+        self, desk: Client, desk_of: Callable[[User], Client], viewer: User,
+        make_list: Callable[..., PriceList],
+    ) -> None:  # fmt: skip
+        listed = make_list("Atacado São Paulo")
+        for client, may_change in ((desk, True), (desk_of(viewer), False)):
+            assert f'href="{at(listed)}"' in client.get("/palette?q=sao").content.decode()
+            begun = client.get("/palette?q=new+price").content.decode()
+            assert (f'href="{LISTS}/new"' in begun) is may_change
+
+
 class TestFiles:
     def test_prices_go_out_for_everybody_and_come_in_by_those_who_may_change_them(
         self,

@@ -97,8 +97,13 @@ def _show(
     status: int = 200,
     **more: Any,
 ) -> HttpResponse:
+    prices = _prices(request, price_list, refused)
+    if refused and all(row["product_id"] != refused[0].pk for row in prices["rows"]):
+        # Its row is gone meanwhile, or was searched away: what is wrong has no other place.
+        [error, *_others] = refused[1].errors["price"]
+        more["problem"] = f"{refused[0].sku}: {error}"
     context = {
-        **_prices(request, price_list, refused),
+        **prices,
         "extent": queries.extents([price_list])[price_list.pk],
         "form": form or NewPriceForm(auto_id="%s"),
         **more,

@@ -82,7 +82,7 @@ def test_the_message_says_what_was_ordered(
     found = links(desk_of(operator), order)
     said = parse_qs(urlsplit(found["https://wa.me"]).query)["text"][0]
     assert said.replace("\xa0", " ").splitlines() == [
-        f"Order {order.number}: Pending",
+        f"Order {order.number}",
         "Padaria <Três> & Irmãos",
         "",
         '2 x Café "extra" (R$ 18.90): R$ 37.80',

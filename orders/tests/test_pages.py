@@ -139,7 +139,7 @@ def test_a_wrong_filter_is_said_and_shows_nothing(
         ("/orders/new/customers?customer_search=customer", 9),
         ("/orders/{order}/print/slip", 4),
         ("/orders/print/pick?{ids}", 4),
-        ("/palette?q=product", 11),
+        ("/palette?q=product", 12),
     ],
 )
 def test_pages_take_the_same_statements_for_one_and_three_rows(
