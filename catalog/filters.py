@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.filtering import FlagFilter, IdFilter, ListFilter, MoneyFilter
-from erp_site.core.search import fold, matching, prefixed
+from erp_site.core.search import matching, prefixed
 
 from . import queries
 from .models import ListedPrice, PriceList, Product, ProductWord, StockMovement
@@ -66,11 +66,8 @@ class PriceListFilter(ListFilter):
     def filter_search(
         self, queryset: QuerySet[PriceList], name: str, value: str
     ) -> QuerySet[PriceList]:
-        """By what the name contains: they are few, and have no words kept apart."""
-        wanted = fold(value.strip())
-        if not wanted and value.strip():
-            return queryset.none()  # signs alone, which no name is found by
-        return queryset.filter(sorted_name__contains=wanted)
+        """By what the name contains."""
+        return queries.search_price_lists(queryset, value)
 
 
 class ListedFilter(ListFilter):

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
 from erp_site.core.errors import NotFound
-from erp_site.core.search import matching, plain, prefixed, sorted_as, words
+from erp_site.core.search import fold, matching, plain, prefixed, sorted_as, words
 
 from .models import (
     ListedPrice,
@@ -216,10 +216,17 @@ def price_list_named(name: str) -> PriceList | None:
     return found if found and plain(found.name) == plain(name.strip()) else None
 
 
+def search_price_lists(queryset: QuerySet[PriceList], text: str) -> QuerySet[PriceList]:
+    """By what the name contains: they are few, and have no words kept apart."""
+    wanted = fold(text.strip())
+    if not wanted and text.strip():
+        return queryset.none()  # signs alone, which no name is found by
+    return queryset.filter(sorted_name__contains=wanted)
+
+
 def find_price_lists(text: str, *, limit: int) -> list[PriceList]:
-    """Those whose name contains the text, by name."""
-    found = price_lists().filter(sorted_name__contains=sorted_as(text.strip()))
-    return list(found.order_by("sorted_name")[:limit])
+    """What a person means by these words, by name."""
+    return list(search_price_lists(price_lists(), text).order_by("sorted_name")[:limit])
 
 
 def missing_price_list(price_list_id: int) -> NotFound:

@@ -219,12 +219,9 @@ def price_list_customers(request: SignedIn, price_list_id: int) -> HttpResponse:
 def _give(request: SignedIn, price_list: PriceList, names: Mapping[int, str]) -> HttpResponse:
     """The list to this customer; or, to undo that, the one that they had (`price_list_id`), if any."""
     customer = queries.get_customer(record_id(request.POST.get("customer", "")) or 0)
-    was, wanted = (
-        customer.price_list_id,
-        price_list.pk if "price_list_id" not in request.POST else None,
-    )
-    if before := record_id(request.POST.get("price_list_id", "")):
-        wanted = before
+    was, wanted = customer.price_list_id, record_id(request.POST.get("price_list_id", ""))
+    if "price_list_id" not in request.POST:
+        wanted = price_list.pk
     services.update_customer(actor=request.user, customer_id=customer.pk, price_list_id=wanted)
     message = _("%(name)s pays ordinary prices now.")
     if wanted:
