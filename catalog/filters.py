@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.filtering import FlagFilter, IdFilter, ListFilter, MoneyFilter
@@ -90,6 +90,22 @@ class PriceFilter(ListFilter):
     class Meta:
         model = ListedPrice
         fields: list[str] = []
+
+
+class PricedFilter(ListFilter):
+    """By which price list the products that are sold are priced: all of them, by none at their ordinary prices."""
+
+    price_list_id = IdFilter(method="filter_price_list", label=_("Price list"))
+
+    class Meta:
+        model = Product
+        fields: list[str] = []
+
+    def filter_price_list(
+        self, queryset: QuerySet[Product], name: str, value: int
+    ) -> QuerySet[Product]:
+        """Raises NotFound if there is no such list."""
+        return queryset.annotate(priced_by=Value(queries.get_price_list(value).pk))
 
 
 class MovementFilter(ListFilter):

@@ -5,7 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
 from django.utils.translation import gettext as _
 
 from erp_site.core.counting import figures, kept_until_something_happens
@@ -325,6 +336,20 @@ def prices_on(price_list: PriceList | None, products: Iterable[Product]) -> Mapp
         product.pk: price_for(product.price, listed.get(product.pk), price_list.discount)
         for product in products
     }
+
+
+def sold_products() -> QuerySet[Product]:
+    """Those that can be ordered, in stock or not, `priced_by` no list yet."""
+    sold = Product.objects.filter(is_active=True)
+    return sold.annotate(priced_by=Value(None, output_field=BigIntegerField()))
+
+
+def priced(products: Sequence[Product]) -> list[tuple[Product, Decimal]]:
+    """Products of `sold_products` with what each costs on its list: two statements, whatever their number."""
+    lists = {product.priced_by for product in products}  # type: ignore[attr-defined]  # sold_products
+    price_list = get_price_list(pk) if (pk := next(iter(lists), None)) else None
+    prices = prices_on(price_list, products)
+    return [(product, prices[product.pk]) for product in products]
 
 
 def prices_of(product: Product) -> list[tuple[PriceList, Decimal]]:

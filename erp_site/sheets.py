@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.roles import Permission
 from catalog import queries as catalog_queries
 from catalog import services as catalog_services
-from catalog.filters import PriceFilter, ProductFilter
+from catalog.filters import PricedFilter, PriceFilter, ProductFilter
 from catalog.models import ListedPrice, Product
 from customers import queries as customer_queries
 from customers import services as customer_services
@@ -123,6 +123,11 @@ def _prices(prices: Sequence[ListedPrice], reader: User) -> Rows:
         yield (listed.price_list.name, product.sku, product.name, listed.price, product.price)
 
 
+def _price_list(products: Sequence[Product], reader: User) -> Rows:
+    for product, price in catalog_queries.priced(products):
+        yield (product.sku, product.gtin, product.name, price)
+
+
 def _with_price_lists() -> QuerySet[Customer]:
     return customer_queries.customers().prefetch_related("price_list")
 
@@ -212,6 +217,17 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         default="id",
         header=(_("Price list"), _("SKU"), _("Product"), _("Price"), _("Ordinary price")),
         rows=_prices,
+    ),
+    # What is sent to those who buy by the list: every product, whether it has a price of its own there or not.
+    "price-list": Export(
+        label=_("Price list"),
+        permission=Permission.VIEW_PRODUCTS,
+        filterset=PricedFilter,
+        queryset=catalog_queries.sold_products,
+        sorts=catalog_queries.LISTED_SORTS,
+        default="name",
+        header=(_("SKU"), _("GTIN"), _("Product"), _("Price")),
+        rows=_price_list,
     ),
     "customers": Export(
         label=_("Customers"),

@@ -267,7 +267,9 @@ class TestFiles:
         for client, may_change in ((desk, True), (desk_of(viewer), False)):
             page = client.get(at(listed)).content.decode()
             assert (out in page, came_in in page) == (True, may_change)
-            assert "/export/prices" not in client.get(at(empty)).content.decode()
+            of_all = f'href="/export/price-list.xlsx?price_list_id={empty.pk}"'
+            page = client.get(at(empty)).content.decode()
+            assert ("/export/prices" in page, of_all in page) == (False, True)
 
 
 class TestForm:

@@ -19,6 +19,7 @@ from catalog.services import (
     create_price_list,
     delete_price_list,
     delete_product,
+    update_price_list,
 )
 from customers.models import Customer
 from erp_site.core import counting, tabular
@@ -96,8 +97,8 @@ PAGES: Final = {
 
 
 def test_every_file_is_of_a_page() -> None:
-    """But for the prices, which are of all lists where the pages show one."""
-    assert EXPORTS.keys() - PAGES.keys() == {"prices"}
+    """But for the prices, which are of all lists where the pages show one, or of every product."""
+    assert EXPORTS.keys() - PAGES.keys() == {"prices", "price-list"}
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -151,6 +152,7 @@ def test_all_rows_come_in_order_across_chunks(
     [
         ("products", 2),
         ("prices", 3),
+        ("price-list", 1),
         ("orders", 3),
         ("order-items", 4),
         ("customers", 2),
@@ -298,6 +300,35 @@ def test_prices_of_all_lists_or_of_one(
     assert rows(f"?price_list_id={bakeries.pk}") == [header, *second, ""]
     assert rows(f"?price_list_id={over.pk}") == [header, ""]
     assert desk.get("/export/prices.csv?price_list_id=x").status_code == 422
+
+
+def test_every_product_with_its_price_on_a_list(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    admin: User,
+    make_product: Callable[..., Product],
+    make_list: Callable[..., PriceList],
+) -> None:
+    """What is sent to those who buy by it: own prices, the discount on the rest, nothing that is not sold."""
+    coffee = make_product("CAFE", price="18.90", name="Café", gtin="7891234567895")
+    make_product("SUGAR", price="0.99", name="Sugar", on_hand=0)
+    make_product("OLD", is_active=False)
+    wholesale = make_list("Atacado", {coffee: "16.50"})
+    update_price_list(actor=admin, price_list_id=wholesale.pk, discount=Decimal(50))
+    make_list("Padarias", {coffee: "17.00"})
+    desk = desk_of(viewer)
+
+    def rows(query: str) -> list[str]:
+        answer = desk.get(f"/export/price-list.csv{query}")
+        return content(answer).decode("utf-8-sig").split("\r\n")
+
+    header = "SKU;GTIN;Product;Price"
+    theirs = [header, "CAFE;7891234567895;Café;16,50", "SUGAR;;Sugar;0,50", ""]
+    assert rows(f"?price_list_id={wholesale.pk}") == theirs
+    assert rows("") == [header, "CAFE;7891234567895;Café;18,90", "SUGAR;;Sugar;0,99", ""]
+    for wrong, status in (("x", 422), ("999999", 404)):
+        path = f"/export/price-list.csv?price_list_id={wrong}"
+        assert desk.get(path).status_code == status
 
 
 def test_a_chunk_of_prices_is_read_without_a_join(
