@@ -1,6 +1,7 @@
 """The pages of customers: the list, one customer with their orders, and the form."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -18,8 +19,8 @@ from accounts.roles import Permission
 from catalog.models import PriceList
 from catalog.queries import get_price_list, price_list_choices
 from erp_site.core import sections, taxid
-from erp_site.core.editing import OPENED, overtaken, remember
-from erp_site.core.errors import Duplicate, Invalid, StaleVersion
+from erp_site.core.editing import edit
+from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
@@ -108,36 +109,16 @@ def _way_back(request: SignedIn) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.CHANGE_CUSTOMERS)
 def customer_edit(request: SignedIn, customer_id: int) -> HttpResponse:
-    """Change a customer. Who was overtaken sees by whom and in what, and keeps all that they typed."""
+    """Change a customer, see `core.editing`."""
     customer = queries.get_customer(customer_id)
-    context: dict[str, Any] = {"customer": customer}
-    if request.method != "POST":
-        record = queries.as_record(customer, request.user)
-        form = context["form"] = CustomerForm(initial=record)
-        context[OPENED] = remember(form, record)
-        return render(request, "customers/customer_form.html", context)
-    form = context["form"] = CustomerForm(request.POST)
-    context[OPENED] = request.POST.get(OPENED, "")
-    status = 422
-    if form.is_valid():
-        try:
-            services.update_customer(
-                actor=request.user, customer_id=customer_id, **form.cleaned_data
-            )
-        except (Duplicate, Invalid) as refusal:
-            form.add_refusal(refusal)
-        except StaleVersion as stale:
-            status, current = stale.status, stale.facts["current"]
-            found = overtaken(Aggregate.CUSTOMER, customer_id, form, request.POST, current)
-            context |= {
-                "overtaken": found,
-                "form": CustomerForm(found.data),
-                OPENED: found.data[OPENED],
-            }
-        else:
-            messages.success(request, _("The changes are saved."))
-            return redirect("customers:detail", customer_id)
-    return render(request, "customers/customer_form.html", context, status=status)
+    record = queries.as_record(customer, request.user)
+    save = partial(services.update_customer, actor=request.user, customer_id=customer_id)
+    edited = edit(request, CustomerForm, Aggregate.CUSTOMER, record, save)
+    if edited.saved:
+        messages.success(request, _("The changes are saved."))
+        return redirect("customers:detail", customer_id)
+    context = {"customer": customer, **edited.context}
+    return render(request, "customers/customer_form.html", context, status=edited.status)
 
 
 @require_POST

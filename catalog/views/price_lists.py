@@ -1,6 +1,7 @@
 """The pages of price lists: all of them, one with its prices, and its form."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any, Final
 
 from django.contrib import messages
@@ -17,8 +18,8 @@ from catalog import queries, services
 from catalog.filters import ListedFilter, PriceListFilter
 from catalog.forms import NewPriceForm, PriceForm, PriceListForm
 from catalog.models import PriceList, Product
-from erp_site.core.editing import OPENED, overtaken, remember
-from erp_site.core.errors import Duplicate, Invalid, StaleVersion
+from erp_site.core.editing import edit
+from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
@@ -140,36 +141,16 @@ def _at_code(price_list: PriceList) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.CHANGE_PRICE_LISTS)
 def price_list_edit(request: SignedIn, price_list_id: int) -> HttpResponse:
-    """Change name and discount. Who was overtaken sees by whom and in what, and keeps all that they typed."""
+    """Change name and discount, see `core.editing`."""
     price_list = queries.get_price_list(price_list_id)
-    context: dict[str, Any] = {"price_list": price_list}
-    if request.method != "POST":
-        record = queries.price_list_record(price_list)
-        form = context["form"] = PriceListForm(initial=record)
-        context[OPENED] = remember(form, record)
-        return render(request, "catalog/price_list_form.html", context)
-    form = context["form"] = PriceListForm(request.POST)
-    context[OPENED] = request.POST.get(OPENED, "")
-    status = 422
-    if form.is_valid():
-        try:
-            services.update_price_list(
-                actor=request.user, price_list_id=price_list_id, **form.cleaned_data
-            )
-        except (Duplicate, Invalid) as refusal:
-            form.add_refusal(refusal)
-        except StaleVersion as stale:
-            status, current = stale.status, stale.facts["current"]
-            found = overtaken(Aggregate.PRICE_LIST, price_list_id, form, request.POST, current)
-            context |= {
-                "overtaken": found,
-                "form": PriceListForm(found.data),
-                OPENED: found.data[OPENED],
-            }
-        else:
-            messages.success(request, _("The changes are saved."))
-            return redirect("catalog:price_list", price_list_id)
-    return render(request, "catalog/price_list_form.html", context, status=status)
+    record = queries.price_list_record(price_list)
+    save = partial(services.update_price_list, actor=request.user, price_list_id=price_list_id)
+    edited = edit(request, PriceListForm, Aggregate.PRICE_LIST, record, save)
+    if edited.saved:
+        messages.success(request, _("The changes are saved."))
+        return redirect("catalog:price_list", price_list_id)
+    context = {"price_list": price_list, **edited.context}
+    return render(request, "catalog/price_list_form.html", context, status=edited.status)
 
 
 @require_POST

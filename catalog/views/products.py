@@ -1,5 +1,6 @@
 """The pages of products: the list, one product with its ledger, and its form."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -17,8 +18,8 @@ from catalog.filters import MovementFilter, ProductFilter
 from catalog.forms import NewProductForm, ProductForm
 from catalog.models import Product, is_low
 from erp_site.core import sections
-from erp_site.core.editing import OPENED, overtaken, remember
-from erp_site.core.errors import Duplicate, Invalid, StaleVersion
+from erp_site.core.editing import edit
+from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
@@ -125,37 +126,16 @@ def _tell_shared_gtin(request: SignedIn, product: Product) -> None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.CHANGE_PRODUCTS)
 def product_edit(request: SignedIn, product_id: int) -> HttpResponse:
-    """Change a product. Who was overtaken sees by whom and in what, and keeps all that they typed."""
+    """Change a product, see `core.editing`."""
     product = queries.get_product(product_id)
-    context: dict[str, Any] = {"product": product}
-    if request.method != "POST":
-        record = queries.as_record(product)
-        form = context["form"] = ProductForm(initial=record)
-        context[OPENED] = remember(form, record)
-        return render(request, "catalog/product_form.html", context)
-    form = context["form"] = ProductForm(request.POST)
-    context[OPENED] = request.POST.get(OPENED, "")
-    status = 422
-    if form.is_valid():
-        try:
-            product = services.update_product(
-                actor=request.user, product_id=product_id, **form.cleaned_data
-            )
-        except (Duplicate, Invalid) as refusal:
-            form.add_refusal(refusal)
-        except StaleVersion as stale:
-            status, current = stale.status, stale.facts["current"]
-            found = overtaken(Aggregate.PRODUCT, product_id, form, request.POST, current)
-            context |= {
-                "overtaken": found,
-                "form": ProductForm(found.data),
-                OPENED: found.data[OPENED],
-            }
-        else:
-            messages.success(request, _("The changes are saved."))
-            _tell_shared_gtin(request, product)
-            return redirect("catalog:detail", product_id)
-    return render(request, "catalog/product_form.html", context, status=status)
+    save = partial(services.update_product, actor=request.user, product_id=product_id)
+    edited = edit(request, ProductForm, Aggregate.PRODUCT, queries.as_record(product), save)
+    if edited.saved:
+        messages.success(request, _("The changes are saved."))
+        _tell_shared_gtin(request, edited.saved)
+        return redirect("catalog:detail", product_id)
+    context = {"product": product, **edited.context}
+    return render(request, "catalog/product_form.html", context, status=edited.status)
 
 
 @require_POST

@@ -4,7 +4,7 @@ A form remembers what its fields held when it was opened (`remember`). When it i
 the fields that were changed in it from those that merely lay there: these take the newer value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,8 +12,10 @@ from typing import Any, Final
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.forms import Field, Form
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 
+from .errors import Duplicate, Invalid, StaleVersion
+from .fields import ShowsRefusals
 from .models import Event
 from .text import as_lines
 
@@ -44,6 +46,47 @@ class Overtaken:
     taken: list[Any]
     changes: bool
     data: QueryDict
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A form on a record: what its page shows, and with which status; `saved` is what was written, if it was."""
+
+    context: dict[str, Any]
+    status: int = 200
+    saved: Any = None
+
+
+def edit(
+    request: HttpRequest,
+    form_class: type[ShowsRefusals],
+    aggregate: str,
+    record: Mapping[str, Any],
+    save: Callable[..., Any],
+) -> Edit:
+    """The form opened on `record` or, when it is sent, `save(**typed)`.
+
+    What is refused is said beside its fields. Who was overtaken sees by whom and in what, and keeps all they typed.
+    """
+    if request.method != "POST":
+        form = form_class(initial=dict(record))
+        return Edit({"form": form, OPENED: remember(form, record)})
+    form = form_class(request.POST)
+    if form.is_valid():
+        try:
+            return Edit({}, saved=save(**form.cleaned_data))
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        except StaleVersion as stale:
+            current = stale.facts["current"]
+            found = overtaken(aggregate, record["id"], form, request.POST, current)
+            joined = {
+                "overtaken": found,
+                "form": form_class(found.data),
+                OPENED: found.data[OPENED],
+            }
+            return Edit(joined, stale.status)
+    return Edit({"form": form, OPENED: request.POST.get(OPENED, "")}, 422)
 
 
 def remember(form: Form, record: Mapping[str, Any]) -> str:
