@@ -123,7 +123,9 @@ def test_without_javascript_prices_are_set_changed_and_removed(
     expect(page.locator(".set-price")).to_contain_text("No product has the code “SCRIPTLESS-9”.")
     code.fill("scriptless")
     page.get_by_role("button", name="Set price").click()
-    expect(page.locator(".set-price")).to_contain_text("“scriptless” is no code: choose the product")
+    expect(page.locator(".set-price")).to_contain_text(
+        "“scriptless” is no code: choose the product"
+    )
     page.get_by_role("button", name="SCRIPTLESS-1 ·").click()
     expect(page.locator(".toast-line")).to_contain_text("SCRIPTLESS-1 costs R$ 9.00 on this list.")
     page.get_by_role("button", name="Undo").click()
