@@ -1,7 +1,7 @@
 """The event log for people: what happened, who did it, to which record; and the notices of products that run low."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -67,25 +67,27 @@ def _placed(payload: dict[str, Any]) -> str:
     return f"{lines} · {money(Decimal(payload['total']))}"
 
 
+def _first_of(lines: Sequence[dict[str, Any]], told: Callable[[dict[str, Any]], str]) -> str:
+    """The first three in words, and how many more there are."""
+    rest = len(lines[3:])
+    return ", ".join(map(told, lines[:3])) + (f" +{whole(rest)}" if rest else "")
+
+
 def _pieces(quantity: int) -> str:
     return whole(quantity) if quantity else "—"
 
 
 def _amended(payload: dict[str, Any]) -> str:
-    lines = [
-        f"{line['sku']} {_pieces(line['from'])} → {_pieces(line['to'])}"
-        for line in payload["item_changes"][:3]
-    ]
-    rest = len(payload["item_changes"]) - len(lines)
-    named = ", ".join(lines) + (f" +{whole(rest)}" if rest else "")
+    named = _first_of(
+        payload["item_changes"],
+        lambda line: f"{line['sku']} {_pieces(line['from'])} → {_pieces(line['to'])}",
+    )
     others = {"fields": [name for name in payload["fields"] if name not in {"items", "total"}]}
     return " · ".join(filter(None, [named, _fields_of(Order)(others), payload["reason"]]))
 
 
 def _lines(payload: dict[str, Any]) -> str:
-    named = [f"{whole(line['quantity'])} x {line['sku']}" for line in payload["items"][:3]]
-    rest = len(payload["items"]) - len(named)
-    return ", ".join(named) + (f" +{whole(rest)}" if rest else "")
+    return _first_of(payload["items"], lambda line: f"{whole(line['quantity'])} x {line['sku']}")
 
 
 def _adjusted(payload: dict[str, Any]) -> str:
@@ -122,12 +124,10 @@ def _price(price: str | None) -> str:
 
 
 def _priced(payload: dict[str, Any]) -> str:
-    named = [
-        f"{each['sku']} {_price(each['from'])} → {_price(each['to'])}"
-        for each in payload["prices"][:3]
-    ]
-    rest = len(payload["prices"]) - len(named)
-    return ", ".join(named) + (f" +{whole(rest)}" if rest else "")
+    return _first_of(
+        payload["prices"],
+        lambda each: f"{each['sku']} {_price(each['from'])} → {_price(each['to'])}",
+    )
 
 
 def _role(payload: dict[str, Any]) -> str:
