@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from accounts.models import User
 from catalog.models import (
@@ -354,10 +354,12 @@ def test_prices_that_are_changed_at_once_follow_each_other(
 def test_control_without_the_lock_on_the_list_prices_collide(
     manager: User, price_list: PriceList, product: Product
 ) -> None:
-    """Only the unique keys are left to object, as a crash."""
+    """Only the unique key of what is told is left to object, as a crash."""
     job = pricing(manager, price_list, product)
-    results = meeting(job, "catalog_pricelist", "FOR UPDATE", without_lock=True)
-    assert [type(result) for result in results if isinstance(result, Exception)] != []
+    overtaken, _ = one_within_the_other(
+        job, job, "catalog_pricelist", "FOR UPDATE", without_lock=True
+    )
+    assert isinstance(overtaken, IntegrityError), overtaken
 
 
 def test_one_of_many_takes_the_name_of_a_price_list(manager: User) -> None:
