@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import AppendOnly, EventSource, Named, UniqueAlive
-from erp_site.core.money import CENT, to_cents
+from erp_site.core.money import CENT, discounted
 from erp_site.core.search import SearchWord
 
 LARGEST_STOCK: Final = 1_000_000_000_000  # pieces in one place
@@ -147,9 +147,7 @@ def price_for(price: Decimal, listed: Decimal | None, discount: Decimal | None) 
     """
     if listed is not None:
         return listed
-    if not discount:
-        return price
-    return max(CENT, to_cents(price * (100 - discount) / 100))
+    return discounted(price, discount) if discount else price
 
 
 class Warehouse(models.Model):

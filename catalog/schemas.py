@@ -4,13 +4,13 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from django.utils.translation import gettext as _
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from erp_site.core.errors import Invalid
 from erp_site.core.schemas import (
     ActorOut,
     Bool,
+    Discount,
     Flag,
     Id,
     In,
@@ -198,26 +198,9 @@ class MovementListParams(ListParams):
     sort: Literal["created_at", "-created_at"] = "-created_at"
 
 
-def _less_than_all(discount: Decimal) -> Decimal:
-    if discount >= 100:
-        raise PydanticCustomError("out_of_range", "A discount is from 0 to 99.99 percent")
-    return discount
-
-
-#: In percent, written as money is.
-Discount = Annotated[
-    QueryMoney,
-    AfterValidator(_less_than_all),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^0{0,6}[0-9]{1,2}(\.[0-9]{1,2})?$",
-            "description": "Percent off the ordinary price of products without a price of their own there",
-            "examples": ["7.50"],
-        },
-        mode="validation",
-    ),
-]
+#: What a price list's is taken off.
+_OFF_THE_REST = "Percent off the ordinary price of products without a price of their own there"
+ListDiscount = Annotated[Discount, Field(description=_OFF_THE_REST)]
 
 
 class PriceListIn(In):
@@ -228,7 +211,7 @@ class PriceListIn(In):
     )
 
     name: Name
-    discount: Discount = Decimal(0)
+    discount: ListDiscount = Decimal(0)
 
 
 class PriceListPatch(In):
@@ -239,16 +222,14 @@ class PriceListPatch(In):
     )
 
     name: Name = unsent()
-    discount: Discount = unsent()
+    discount: ListDiscount = unsent()
     version: Version | None = None
 
 
 class PriceListOut(Out):
     id: int
     name: str
-    discount: MoneyOut = Field(
-        description="Percent off the ordinary price of products without a price of their own there"
-    )
+    discount: MoneyOut = Field(description=_OFF_THE_REST)
     version: int = Field(
         description="Counts edits of name and discount; send it with PATCH to refuse a stale one"
     )

@@ -30,7 +30,7 @@ from erp_site.core.money import CENT
 from erp_site.core.search import words
 from erp_site.core.statements import Query
 from erp_site.core.transactions import is_duplicate, retrying_atomic
-from erp_site.core.validation import assign, field_errors, refuse
+from erp_site.core.validation import assign, discount_errors, field_errors, refuse
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -264,15 +264,13 @@ def _wrong_price(price: Decimal) -> list[FieldError]:
 def _write(price_list: PriceList, given: PriceListFields) -> dict[str, list[Any]]:
     """Put the values on the list, normalised and checked; what changed, as [old, new]."""
     changed = assign(price_list, given, _STORED)
-    errors = field_errors(price_list, given)
+    errors = field_errors(price_list, given.keys() - {"discount"})
     if "name" in given and not errors and not words(price_list.name):
         # By its letters and digits it is found and told from others: of "★" and "—" nothing is left.
         detail = _("A name has a letter or a digit.")
         errors.append(FieldError(pointer="/name", code="no_words", detail=detail))
-    others = [error for error in errors if error["pointer"] != "/discount"]
-    if "discount" in given and (others != errors or price_list.discount < 0):
-        detail = _("A discount is from 0 to 99.99 percent, with two decimals at most.")
-        errors = [*others, FieldError(pointer="/discount", code="out_of_range", detail=detail)]
+    if "discount" in given:
+        errors += discount_errors(price_list, "discount")
     refuse(errors)
     return changed
 

@@ -14,6 +14,11 @@ def to_cents(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, rounding=ROUND_HALF_UP)
 
 
+def discounted(price: Decimal, discount: Decimal) -> Decimal:
+    """What is left of `price` with `discount` percent taken off it: to the cent, and a cent at least."""
+    return max(CENT, to_cents(price * (100 - discount) / 100))
+
+
 def to_text(amount: Decimal) -> str:
     """The API's form of an amount: "10.50", never an exponent."""
     return f"{to_cents(amount):f}"

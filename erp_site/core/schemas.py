@@ -90,6 +90,12 @@ def _at_least_a_cent(value: Decimal) -> Decimal:
     return value
 
 
+def _less_than_all(value: Decimal) -> Decimal:
+    if value >= 100:
+        raise PydanticCustomError("out_of_range", "A discount is from 0 to 99.99 percent")
+    return value
+
+
 def time_text(value: datetime) -> str:
     """The API's form of a time: 2026-11-23T14:20:00Z."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -154,6 +160,19 @@ QueryMoney = Annotated[
     BeforeValidator(_money_from_text),
     WithJsonSchema(
         {"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,2})?$"}, mode="validation"
+    ),
+]
+#: A discount in a body, in percent: written as money is, `MoneyOut` in answers too.
+Discount = Annotated[
+    QueryMoney,
+    AfterValidator(_less_than_all),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^0{0,6}[0-9]{1,2}(\.[0-9]{1,2})?$",
+            "examples": ["7.50"],
+        },
+        mode="validation",
     ),
 ]
 #: An amount in an answer: always two places.

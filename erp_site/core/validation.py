@@ -6,6 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
+from django.utils.translation import gettext as _
 
 from . import text
 from .errors import FieldError, Invalid
@@ -52,6 +53,14 @@ def field_errors(
         for name, problems in found.items()
         for problem in problems
     ]
+
+
+def discount_errors(record: models.Model, field: str) -> list[FieldError]:
+    """The one refusal of a discount that is none: it is in percent, from 0 to less than 100."""
+    if not field_errors(record, [field]) and getattr(record, field) >= 0:
+        return []
+    detail = _("A discount is from 0 to 99.99 percent, with two decimals at most.")
+    return [FieldError(pointer=f"/{field}", code="out_of_range", detail=detail)]
 
 
 def _wrong_text(

@@ -36,6 +36,22 @@ class TestMoney:
     def test_an_amount_in_cents_is_kept(self, amount: Decimal) -> None:
         assert Decimal(money.to_text(amount)) == amount == money.to_cents(amount)
 
+    @pytest.mark.parametrize(
+        ("price", "discount", "left"),
+        [
+            ("10.00", "0", "10.00"),
+            ("10.00", "7.50", "9.25"),
+            ("0.99", "50", "0.50"),  # half a cent goes up
+            ("0.01", "99.99", "0.01"),  # nothing is given away
+            ("99999999.99", "0.01", "99989999.99"),
+        ],
+    )
+    def test_a_discount_leaves_whole_cents_and_one_at_least(
+        self, price: str, discount: str, left: str
+    ) -> None:
+        found = money.discounted(Decimal(price), Decimal(discount))
+        assert (found, found.as_tuple().exponent) == (Decimal(left), -2)
+
 
 class TestTaxIds:
     @pytest.mark.parametrize(
