@@ -312,6 +312,7 @@ def create_user(request: auth.SignedIn, response: HttpResponse, body: UserIn) ->
         name=body.name,
         role=body.role,
         password=body.password,
+        discount_limit=body.discount_limit,
     )
     response["Location"] = reverse("api-v1:get_user", args=[user.pk])
     return Status(201, user)
@@ -361,7 +362,7 @@ def remove_second_factors(request: auth.SignedIn, user_id: QueryId) -> Status:
 @auth.needs(Permission.MANAGE_USERS)
 def update_user(request: auth.SignedIn, user_id: QueryId, body: UserPatch) -> User:
     """Users are deactivated, never deleted: that, a new role and a new password take effect on their next request.
-    Nobody changes their own role or deactivates themselves (403 `own_account`)."""
+    Nobody changes their own role or discount limit, or deactivates themselves (403 `own_account`)."""
     return services.update_user(
         actor=request.user,
         user_id=user_id,
@@ -369,4 +370,5 @@ def update_user(request: auth.SignedIn, user_id: QueryId, body: UserPatch) -> Us
         role=body.role,
         is_active=body.is_active,
         password=body.password,
+        discount_limit=body.discount_limit,
     )

@@ -1,6 +1,7 @@
 """People who sign in."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -9,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.models import EventSource, Named
+from erp_site.core.money import CENT, discounted
 from erp_site.core.search import SearchWord
 
-from .roles import ROLE_PERMISSIONS, Role
+from .roles import ROLE_PERMISSIONS, Permission, Role
 
 
 class Language(models.TextChoices):
@@ -49,7 +51,7 @@ class User(Named, EventSource, AbstractBaseUser):
     """A person who signs in with an e-mail address. Deactivated, never deleted.
 
     There are no groups and no per-user permissions: the role decides (see roles.py), so `has_perm`, `perms` in
-    templates and decorators need no query.
+    templates and decorators need no query. What differs between two of a role is how far they may lower a price.
     """
 
     email = models.EmailField(_("e-mail"), max_length=254, unique=True)
@@ -58,6 +60,14 @@ class User(Named, EventSource, AbstractBaseUser):
     language = models.CharField(
         _("language"), max_length=8, choices=Language, default=Language.PORTUGUESE
     )
+    discount_limit = models.DecimalField(
+        _("discount limit"),
+        max_digits=4,
+        decimal_places=2,
+        default=Decimal(0),
+        db_default=Decimal(0),
+    )
+    """How many percent off the customer's price they may agree upon by themselves, on a line of an order."""
     created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -72,6 +82,10 @@ class User(Named, EventSource, AbstractBaseUser):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="user_role_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(discount_limit__gte=0, discount_limit__lt=100),
+                name="user_discount_limit_possible",
             ),
         ]
         indexes = [models.Index(fields=["sorted_name", "id"], name="user_by_name")]
@@ -99,6 +113,25 @@ class User(Named, EventSource, AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return any(perm.startswith(f"{app_label}.") for perm in self._permissions())
+
+    @property
+    def may_agree_on_prices(self) -> bool:
+        """May they agree upon any unit price but the customer's, on a line of an order?"""
+        if self.has_perm(Permission.AGREE_ON_ANY_PRICE):
+            return True
+        return self.discount_limit > 0 and self.has_perm(Permission.PLACE_ORDER)
+
+    def lowest_price(self, list_price: Decimal) -> Decimal:
+        """The lowest unit price, in reais, that they may agree upon by themselves, on a line of an order.
+
+        Their limit alone is asked; whether they agree upon prices at all, `may_agree_on_prices` says.
+
+        Args:
+            list_price: the customer's price of a piece, in reais.
+        """
+        if self.has_perm(Permission.AGREE_ON_ANY_PRICE):
+            return CENT
+        return discounted(list_price, self.discount_limit)
 
 
 class UserWord(SearchWord):

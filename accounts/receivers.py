@@ -1,13 +1,18 @@
 """Recording what happened to users: events, in the transaction that makes them true."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from django.dispatch import receiver
 
 from erp_site.core.events import Aggregate, EventType, Fact, record
+from erp_site.core.money import to_text
 
 from .models import User
 from .signals import user_changed, user_created
+
+#: What `user.updated` tells, from what to what.
+TOLD: Final = {"name", "language", "discount_limit"}
 
 
 @receiver(user_created)
@@ -17,6 +22,7 @@ def record_creation(*, user: User, actor: User | None, **_: Any) -> None:
         "name": user.name,
         "role": user.role,
         "is_active": user.is_active,
+        "discount_limit": to_text(user.discount_limit),
     }
     record(
         [Fact(EventType.USER_CREATED, Aggregate.USER, user.pk, user.event_seq, described)],
@@ -32,8 +38,9 @@ def record_changes(*, user: User, actor: User | None, changes: dict[str, Any], *
     def add(kind: EventType, **payload: Any) -> None:
         facts.append(Fact(kind, Aggregate.USER, user.pk, user.next_sequence(), payload))
 
-    if plain := {field: pair for field, pair in changes.items() if field in {"name", "language"}}:
-        add(EventType.USER_UPDATED, changed=plain)
+    if told := {field: pair for field, pair in changes.items() if field in TOLD}:
+        changed = {field: [_plain(value) for value in pair] for field, pair in told.items()}
+        add(EventType.USER_UPDATED, changed=changed)
     if "role" in changes:
         before, after = changes["role"]
         add(EventType.USER_ROLE_CHANGED, **{"from": before, "to": after})
@@ -44,3 +51,7 @@ def record_changes(*, user: User, actor: User | None, changes: dict[str, Any], *
     if "second_factors" in changes:
         add(EventType.USER_SECOND_FACTORS_REMOVED)
     record(facts, actor=actor)
+
+
+def _plain(value: str | Decimal) -> str:
+    return to_text(value) if isinstance(value, Decimal) else value

@@ -17,6 +17,7 @@ class Permission(StrEnum):
 
     VIEW_ORDERS = "orders.view_order"
     PLACE_ORDER = "orders.place_order"
+    AGREE_ON_ANY_PRICE = "orders.agree_on_any_price"
     ADVANCE_ORDER = "orders.advance_order"
     AMEND_ORDER = "orders.amend_order"
     AMEND_CONFIRMED_ORDER = "orders.amend_confirmed_order"
@@ -39,6 +40,7 @@ class Permission(StrEnum):
 PERMISSION_LABELS: Final[Mapping[Permission, str | Promise]] = {
     Permission.VIEW_ORDERS: _("See orders"),
     Permission.PLACE_ORDER: _("Place orders"),
+    Permission.AGREE_ON_ANY_PRICE: _("Agree on any price for a line of an order"),
     Permission.ADVANCE_ORDER: _("Confirm, pick, ship and deliver orders"),
     Permission.AMEND_ORDER: _("Change orders that are not confirmed yet"),
     Permission.AMEND_CONFIRMED_ORDER: _("Change confirmed orders"),
@@ -80,6 +82,7 @@ _OPERATOR = _VIEWER | {
     Permission.VIEW_TAX_IDS,
 }
 _MANAGER = _OPERATOR | {
+    Permission.AGREE_ON_ANY_PRICE,
     Permission.AMEND_CONFIRMED_ORDER,
     Permission.CANCEL_ORDER,
     Permission.CHANGE_PRODUCTS,

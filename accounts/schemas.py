@@ -1,5 +1,6 @@
 """The API's words about people and signing in."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from ninja import Field
@@ -7,10 +8,12 @@ from pydantic import BeforeValidator, StringConstraints
 
 from erp_site.core.schemas import (
     Bool,
+    Discount,
     Flag,
     In,
     Line,
     ListParams,
+    MoneyOut,
     Out,
     TimeOut,
     example,
@@ -42,6 +45,11 @@ Password = Annotated[
 ]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Code = Annotated[str, Line(32, shortest=1), Field(examples=["123456"])]
+_BY_THEMSELVES = (
+    "Percent off the customer's price that they may agree upon by themselves, on a line of an order. "
+    "Managers and administrators have no limit"
+)
+DiscountLimit = Annotated[Discount, Field(description=_BY_THEMSELVES, examples=["5.00"])]
 
 
 class RegisterIn(In):
@@ -99,7 +107,14 @@ class PasswordIn(In):
 
 
 class UserIn(In):
-    model_config = example({"email": "bia@example.com", "name": "Bia Lima", "role": "operator"})
+    model_config = example(
+        {
+            "email": "bia@example.com",
+            "name": "Bia Lima",
+            "role": "operator",
+            "discount_limit": "5.00",
+        }
+    )
 
     email: Email
     name: Name
@@ -107,6 +122,7 @@ class UserIn(In):
     password: Annotated[
         Password | None, Field(description='Left out: they set one by "forgot password"')
     ] = None
+    discount_limit: DiscountLimit = Decimal(0)
 
 
 class UserPatch(In):
@@ -118,6 +134,7 @@ class UserPatch(In):
     role: Role = unsent()
     is_active: Bool = unsent()
     password: Password = unsent()
+    discount_limit: DiscountLimit = unsent()
 
 
 class UserListParams(ListParams):
@@ -135,6 +152,7 @@ class UserOut(Out):
     name: str
     role: Role
     is_active: bool
+    discount_limit: MoneyOut = Field(description=_BY_THEMSELVES, examples=["5.00"])
     language: Language
     last_login: TimeOut | None
     created_at: TimeOut

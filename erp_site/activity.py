@@ -1,7 +1,7 @@
 """The event log for people: what happened, who did it, to which record; and the notices of products that run low."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -103,11 +103,14 @@ def _low(payload: dict[str, Any]) -> str:
     }
 
 
-def _fields_of(model: type[models.Model]) -> Callable[[dict[str, Any]], str]:
+def _fields_of(
+    model: type[models.Model], *, but: Collection[str] = ()
+) -> Callable[[dict[str, Any]], str]:
     fields = {getattr(field, "attname", field.name): field for field in model._meta.get_fields()}
 
     def detail(payload: dict[str, Any]) -> str:
-        changed = payload.get("fields") or payload.get("changed", {})
+        named = payload.get("fields") or payload.get("changed", {})
+        changed = [name for name in named if name not in but]
         labels = [str(getattr(fields.get(name), "verbose_name", name)) for name in changed]
         return ", ".join(labels)
 
@@ -117,6 +120,26 @@ def _fields_of(model: type[models.Model]) -> Callable[[dict[str, Any]], str]:
 def _discount(payload: dict[str, Any]) -> str:
     discount = Decimal(payload["discount"])
     return f"\N{MINUS SIGN}{percent(discount)}" if discount else ""
+
+
+def _limit(limit: str) -> str:
+    return f"{User._meta.get_field('discount_limit').verbose_name} {limit}"
+
+
+def _user_created(payload: dict[str, Any]) -> str:
+    limit = Decimal(payload.get("discount_limit", 0))
+    named = [_choice(Role, payload.get("role")), _limit(percent(limit)) if limit else ""]
+    return ", ".join(filter(None, named))
+
+
+_user_fields: Final = _fields_of(User, but={"discount_limit"})
+
+
+def _user_changed(payload: dict[str, Any]) -> str:
+    named = [_user_fields(payload)]
+    if pair := payload["changed"].get("discount_limit"):
+        named.append(_limit(" → ".join(map(percent, pair))))
+    return ", ".join(filter(None, named))
 
 
 def _price(price: str | None) -> str:
@@ -173,14 +196,8 @@ KINDS: Final[Mapping[EventType, Kind]] = {
         gettext_lazy("Customer changed"), icon="users", detail=_fields_of(Customer)
     ),
     EventType.CUSTOMER_DELETED: Kind(gettext_lazy("Customer deleted"), icon="trash"),
-    EventType.USER_CREATED: Kind(
-        gettext_lazy("User created"),
-        icon="plus",
-        detail=lambda payload: _choice(Role, payload.get("role")),
-    ),
-    EventType.USER_UPDATED: Kind(
-        gettext_lazy("User changed"), icon="user", detail=_fields_of(User)
-    ),
+    EventType.USER_CREATED: Kind(gettext_lazy("User created"), icon="plus", detail=_user_created),
+    EventType.USER_UPDATED: Kind(gettext_lazy("User changed"), icon="user", detail=_user_changed),
     EventType.USER_ROLE_CHANGED: Kind(
         gettext_lazy("Role changed"), icon="shield-check", detail=_role
     ),

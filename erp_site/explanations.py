@@ -100,7 +100,9 @@ EXPLANATIONS: Final = (
     Explanation(
         "own_account",
         403,
-        _("Nobody changes their own role, deactivates themselves, or resets their own password."),
+        _(
+            "Nobody changes their own role or discount limit, deactivates themselves, or resets their own password."
+        ),
         _(
             "Have another manager or administrator do it; a password is changed under `POST /auth/password`."
         ),

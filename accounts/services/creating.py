@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from decimal import Decimal
 
 from allauth.idp.oidc.models import Client
 from django.utils.text import slugify
@@ -46,8 +47,13 @@ def create_user(
     name: str,
     role: str = Role.VIEWER,
     password: str | None = None,
+    discount_limit: Decimal | None = None,
 ) -> User:
     """Make an account for somebody. Without a password they set one by "forgot password".
+
+    Args:
+        discount_limit: how much off the customer's price they may agree upon by themselves, in percent, from 0 to
+            99.99; None is 0.
 
     Raises:
         Denied: the actor may not manage users, or not grant `role`.
@@ -64,6 +70,7 @@ def create_user(
         is_active=True,
         language=actor.language,
         verified=True,
+        discount_limit=discount_limit,
     )
 
 

@@ -8,7 +8,9 @@ from erp_site.core.errors import Denied, NotFound
 
 
 class OwnAccount(Denied):
-    """Nobody changes their own role, deactivates themselves, or resets their own password or second step."""
+    """Nobody changes their own role or discount limit, deactivates themselves, or resets their own password or second
+    step.
+    """
 
     code = "own_account"
 

@@ -1,6 +1,7 @@
 """A user's row as it is written: its fields are checked, what changed is told, and what that ends is ended."""
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -13,7 +14,7 @@ from accounts.models import User, UserWord
 from accounts.roles import Role
 from accounts.signals import user_changed, user_created
 from erp_site.core.errors import Duplicate, FieldError, Invalid
-from erp_site.core.validation import field_errors, refuse
+from erp_site.core.validation import discount_errors, field_errors, refuse
 
 from .sessions import end_sessions
 
@@ -32,12 +33,13 @@ def create(
     language: str,
     verified: bool,
     by_oneself: bool = False,
+    discount_limit: Decimal | None = None,
 ) -> User:
     """Write a new user; without a password nobody signs in as them until they set one.
 
     Raises:
         Duplicate: the address has an account.
-        Invalid: the address, the name or the password will not do.
+        Invalid: the address, the name, the password or the discount limit will not do.
     """
     user = User(
         email=User.objects.normalize_email(email),
@@ -45,8 +47,9 @@ def create(
         role=role,
         is_active=is_active,
         language=language,
+        discount_limit=discount_limit or Decimal(0),
     )
-    _check_fields(user, {"email", "name"})
+    _check_fields(user, {"email", "name", "discount_limit"})
     if password is None:
         user.set_unusable_password()
     else:
@@ -86,7 +89,7 @@ def save(user: User, actor: User | None, changes: Changes) -> None:
     """Write the changed fields, record them, and end what the user may no longer use."""
     if not changes:
         return
-    _check_fields(user, changes.keys() & {"name"})
+    _check_fields(user, changes.keys() & {"name", "discount_limit"})
     user_changed.send(sender=User, user=user, actor=actor, changes=changes)
     user.save(update_fields=[*(changes.keys() - {"second_factors"}), "event_seq"])
     if "name" in changes:
@@ -96,11 +99,13 @@ def save(user: User, actor: User | None, changes: Changes) -> None:
 
 
 def _check_fields(user: User, fields: Collection[str]) -> None:
-    errors = field_errors(user, fields)
+    errors = field_errors(user, set(fields) - {"discount_limit"})
     # Databases disagree on which accented letters are the same address.
     if "email" in fields and not errors and not user.email.isascii():
         detail = _("An e-mail address has plain letters only, without accents.")
         errors = [FieldError(pointer="/email", code="invalid", detail=detail)]
+    if "discount_limit" in fields:
+        errors += discount_errors(user, "discount_limit")
     refuse(errors)
 
 

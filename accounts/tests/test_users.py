@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -46,6 +47,7 @@ class TestRegistration:
             "name": "New Person",
             "role": "viewer",
             "is_active": True,
+            "discount_limit": "0.00",
             "language": "pt-br",
             "last_login": None,
             "created_at": user.created_at.isoformat().replace("+00:00", "Z"),
@@ -118,7 +120,13 @@ class TestRegistration:
         settings.REGISTRATION = "open"
         anonymous.post("/auth/register", NEW)
         user = User.objects.get()
-        described = {"email": user.email, "name": user.name, "role": "viewer", "is_active": True}
+        described = {
+            "email": user.email,
+            "name": user.name,
+            "role": "viewer",
+            "is_active": True,
+            "discount_limit": "0.00",
+        }
         assert events(user) == [(1, "user.created", described)]
         assert Event.objects.get().actor_id == user.pk
 
@@ -199,19 +207,27 @@ class TestManagement:
         assert (answer.status, answer.body["role"]) == (200, "manager")
 
     @pytest.mark.parametrize(
-        "change", [{"role": "viewer"}, {"is_active": False}, {"password": "a-long-password"}]
+        "change",
+        [
+            {"role": "viewer"},
+            {"is_active": False},
+            {"password": "a-long-password"},
+            {"discount_limit": "5.00"},
+        ],
     )
-    def test_nobody_changes_their_own_role_activity_or_password_here(
+    def test_nobody_changes_their_own_role_activity_password_or_limit_here(
         self, api: Api, admin: User, change: dict[str, Any]
     ) -> None:
         answer = api.patch(f"/auth/users/{admin.pk}", change)
         assert (answer.status, answer.code) == (403, "own_account")
         admin.refresh_from_db()
-        assert (admin.role, admin.is_active) == (Role.ADMIN, True)
+        assert (admin.role, admin.is_active, admin.discount_limit) == (Role.ADMIN, True, Decimal(0))
         assert admin.check_password(PASSWORD)
 
     def test_sending_ones_own_present_values_changes_nothing(self, api: Api, admin: User) -> None:
-        answer = api.patch(f"/auth/users/{admin.pk}", {"role": "admin", "is_active": True})
+        answer = api.patch(f"/auth/users/{admin.pk}", {
+            "role": "admin", "is_active": True, "discount_limit": "0",
+        })  # fmt: skip
         assert answer.status == 200
         assert events(admin) == []
 
@@ -365,7 +381,14 @@ class TestOneself:
         assert (answer.status, answer.body["errors"][0]["pointer"]) == (422, "/language")
 
     @pytest.mark.parametrize(
-        "body", [{"role": "admin"}, {"email": "x@example.com"}, {"language": "fr"}, {"name": None}]
+        "body",
+        [
+            {"role": "admin"},
+            {"email": "x@example.com"},
+            {"discount_limit": "50.00"},
+            {"language": "fr"},
+            {"name": None},
+        ],
     )
     def test_nothing_else_can(self, api_as: ApiAs, viewer: User, body: dict[str, Any]) -> None:
         answer = api_as(viewer).patch("/auth/me", body)

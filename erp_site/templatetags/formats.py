@@ -51,9 +51,12 @@ def money(amount: Decimal | None) -> str:
 
 
 @register.filter
-def percent(share: Decimal) -> str:
-    """7.50 -> "7,5 %" in Portuguese, "7.5 %" in English: no zeros at the end, and no more than two places."""
-    plain = number_format(share.normalize() + 0, use_l10n=True, force_grouping=True)
+def percent(share: Decimal | str) -> str:
+    """7.50 -> "7,5 %" in Portuguese, "7.5 %" in English: no zeros at the end, and no more than two places.
+
+    Events have it as text.
+    """
+    plain = number_format(Decimal(share).normalize() + 0, use_l10n=True, force_grouping=True)
     return f"{plain}\N{NO-BREAK SPACE}%"
 
 

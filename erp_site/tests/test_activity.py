@@ -11,9 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 
 from accounts.models import User
-from accounts.services import update_user
+from accounts.services import create_user, update_user
 from catalog.models import LowStockNotice, Product
 from catalog.services import (
     adjust_stock,
@@ -106,6 +107,45 @@ class TestLog:
             ),
             ("Price list created", f"\N{MINUS SIGN}7.5{space}%", "A"),
         ]
+
+    @pytest.mark.parametrize(
+        ("language", "told"),
+        [
+            (
+                "en",
+                [
+                    ("User changed", "name, discount limit 7.5 % → 0 %"),
+                    ("User changed", "discount limit 5 % → 7.5 %"),
+                    ("User created", "Operator, discount limit 5 %"),
+                    ("User created", "Viewer"),
+                ],
+            ),
+            (
+                "pt-br",
+                [
+                    ("Usuário alterado", "nome, desconto máximo 7,5 % → 0 %"),
+                    ("Usuário alterado", "desconto máximo 5 % → 7,5 %"),
+                    ("Usuário criado", "Operação, desconto máximo 5 %"),
+                    ("Usuário criado", "Consulta"),
+                ],
+            ),
+        ],
+    )
+    def test_users_say_how_much_off_a_price_they_may_agree_upon(
+        self, desk: Client, manager: User, language: str, told: list[tuple[str, str]]
+    ) -> None:
+        User.objects.filter(pk=manager.pk).update(language=language)
+        create_user(actor=manager, email="vera@example.com", name="Vera")
+        oto = create_user(
+            actor=manager, email="oto@example.com", name="Oto", role="operator", discount_limit=Decimal(5)
+        )  # fmt: skip
+        update_user(actor=manager, user_id=oto.pk, discount_limit=Decimal("7.5"))
+        update_user(actor=manager, user_id=oto.pk, name="Otto", discount_limit=Decimal(0))
+        with translation.override(language):
+            found = said(desk.get("/activity?aggregate=user"))
+        assert [
+            (what, detail.replace("\N{NO-BREAK SPACE}", " ")) for what, detail, _ in found
+        ] == told
 
     def test_it_is_filtered_by_kind_record_person_and_day(
         self, desk: Client, manager: User, product: Product, place: Callable[..., Order]

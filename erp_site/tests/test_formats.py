@@ -34,6 +34,7 @@ THIS_YEAR = clock.today().year
         (lambda: signed(12), "+12", "+12"),
         (lambda: percent(Decimal("7.50")), "7,5\xa0%", "7.5\xa0%"),
         (lambda: percent(Decimal("50.00")), "50\xa0%", "50\xa0%"),
+        (lambda: percent("12.50"), "12,5\xa0%", "12.5\xa0%"),
         (lambda: signed_percent(Decimal("25146.6")), "+25.146,6\xa0%", "+25,146.6\xa0%"),
         (lambda: signed_percent(Decimal("2.5")), "+2,5\xa0%", "+2.5\xa0%"),
         (lambda: signed_percent(Decimal("-20.0")), "−20\xa0%", "−20\xa0%"),  # noqa: RUF001 -- as above

@@ -159,6 +159,7 @@ TABLE: Final = [
     Row("update_user", MANAGERS, lambda _shop: {"role": "operator"}),
     Row("update_user", (403, 403, 403, 200), lambda _shop: {"role": "admin"}),
     Row("update_user", MANAGERS, lambda _shop: {"is_active": False}),
+    Row("update_user", MANAGERS, lambda _shop: {"discount_limit": "5.00"}),
     Row("remove_second_factors", (403, 403, 204, 204)),
     # customers
     Row("list_customers", ALL),

@@ -143,11 +143,15 @@ def roles() -> str:
         "Everybody who signs in has one role. It decides alone: there are no groups and no exceptions for single "
         "users. Services enforce it, pages only hide what they would refuse. A machine acts as a user of its own, "
         "whose role decides.",
+        "One figure is a user's own: the discount limit, how many percent off the customer's price whoever has "
+        "`orders.place_order` may agree upon by themselves, on a line of an order. Whoever has "
+        "`orders.agree_on_any_price` has no limit.",
         "## Permissions",
         _table(("Permission", *names), permissions),
         "## Who manages whom",
         "The one on the left may create, change and deactivate users of the role above, and grant that role. Nobody "
-        "changes their own role or deactivates themselves, so there is always an active administrator left.",
+        "changes their own role or discount limit, or deactivates themselves, so there is always an active "
+        "administrator left.",
         _table(("", *names), managing),
         "## API operations",
         "Anybody may call what needs nothing; `signed in` needs any role. Where a row needs "
