@@ -18,6 +18,7 @@ from erp_site.core.schemas import (
     TimeOut,
     example,
     unsent,
+    where_said,
 )
 
 #: Named, so that the document and generated clients have one type for each.
@@ -152,7 +153,9 @@ class UserOut(Out):
     name: str
     role: Role
     is_active: bool
-    discount_limit: MoneyOut = Field(description=_BY_THEMSELVES, examples=["5.00"])
+    discount_limit: MoneyOut | None = where_said(
+        f"{_BY_THEMSELVES}; not there for those who have none of their own", examples=["5.00"]
+    )
     language: Language
     last_login: TimeOut | None
     created_at: TimeOut

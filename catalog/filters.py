@@ -1,19 +1,15 @@
 """Which products a list shows: one FilterSet for the page and the API."""
 
-from decimal import Decimal
-from typing import Final
-
 import django_filters
 from django.db.models import QuerySet, Value
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core.filtering import FlagFilter, IdFilter, ListFilter, MoneyFilter
+from erp_site.core.money import LARGEST_PRICE
 from erp_site.core.search import matching, prefixed
 
 from . import queries
 from .models import ListedPrice, PriceList, Product, ProductWord, StockMovement
-
-MOST: Final = Decimal("99999999.99")
 
 
 class ProductFilter(ListFilter):
@@ -23,8 +19,12 @@ class ProductFilter(ListFilter):
     name = django_filters.CharFilter(method="filter_name", max_length=200, label=_("Name"))
     sku = django_filters.CharFilter(method="filter_sku", max_length=64, label="SKU")
     is_active = FlagFilter("is_active", label=_("Sold"))
-    price_min = MoneyFilter("price", "gte", min_value=0, max_value=MOST, label=_("Price from"))
-    price_max = MoneyFilter("price", "lte", min_value=0, max_value=MOST, label=_("Price to"))
+    price_min = MoneyFilter(
+        "price", "gte", min_value=0, max_value=LARGEST_PRICE, label=_("Price from")
+    )
+    price_max = MoneyFilter(
+        "price", "lte", min_value=0, max_value=LARGEST_PRICE, label=_("Price to")
+    )
     low_stock = FlagFilter(method="filter_low_stock", label=_("Low stock"))
 
     spans = (("price_min", "price_max"),)

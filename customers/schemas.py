@@ -18,6 +18,7 @@ from erp_site.core.schemas import (
     TimeOut,
     Version,
     unsent,
+    where_said,
 )
 
 Name = Annotated[str, Line(255, shortest=1)]
@@ -88,8 +89,8 @@ class CustomerOut(Out):
     phone: str
     address: str
     is_active: bool
-    price_list_id: int | None = Field(
-        description="By which price list they buy; null: at ordinary prices"
+    price_list_id: int | None = where_said(
+        "By which price list they buy; not there for those who buy at ordinary prices"
     )
     version: int = Field(description="Counts edits; send it with PATCH to refuse a stale one")
     created_at: TimeOut

@@ -123,11 +123,13 @@ def make_person(served: Served) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def staff(served: Served) -> dict[str, str]:
-    """One more person of each role, who reads English: their e-mail addresses."""
-    emails = {role: f"english.{role}@example.com" for role in (*ROLES, "admin")}
-    for role, email in emails.items():
+    """One more person of each role, who reads English, and a seller who may take 10 % off: their e-mail addresses."""
+    wanted: dict[str, dict[str, str]] = {role: {"role": role} for role in (*ROLES, "admin")}
+    wanted["seller"] = {"role": "operator", "discount_limit": "10.00"}
+    emails = {who: f"english.{who}@example.com" for who in wanted}
+    for who, email in emails.items():
         with served.api() as api:
-            body = {"name": f"English {role.title()}", "email": email, "role": role}
+            body = {"name": f"English {who.title()}", "email": email, **wanted[who]}
             api.post("/auth/users", json={**body, "password": served.password}).raise_for_status()
         served.emails[email] = email
         with served.api(email) as api:

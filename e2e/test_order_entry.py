@@ -114,6 +114,80 @@ def test_what_is_scanned_before_the_page_is_ready_waits_for_its_quantity(
     expect(page.get_by_label("Quantity of EARLY-SCAN")).to_be_focused()
 
 
+def test_prices_are_agreed_upon_by_keyboard(
+    desk: Desk,
+    make_product: Make,
+    make_customer: Make,
+    served: Served,
+    complaints: Callable[[Page], list[str]],
+) -> None:
+    """As a share, as a price, too low to be agreed upon, and with a scanner where a price was expected."""
+    customer = make_customer("Haggling Foods")
+    first, second, third = (make_product(f"HAGGLE-{n}", price="10.00") for n in (1, 2, 3))
+    page = desk("seller")
+    begin(page, customer)
+    scan(page, first["sku"])
+    expect(page.get_by_label("Quantity of HAGGLE-1")).to_be_focused()
+    page.keyboard.type("3")
+    page.keyboard.press("Tab")
+    price = page.get_by_label("Price of HAGGLE-1")
+    expect(price).to_be_focused()
+    page.keyboard.type("5%")
+    row = page.locator("#lines > .line").first
+    expect(row.locator("[data-subtotal]")).to_have_text("R$ 28.50")
+    expect(row).to_contain_text("R$ 10.00 \N{MINUS SIGN}5 %")
+    page.keyboard.press("Enter")
+    expect(price).to_have_value("9.50")
+
+    scan(page, second["sku"])
+    expect(page.get_by_label("Quantity of HAGGLE-2")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type("8,99")
+    low = page.get_by_label("Price of HAGGLE-2")
+    expect(low).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#lines > .line").nth(1)).to_contain_text("you may go down to R$ 9.00")
+    assert complaints(page) == []
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#problems")).to_contain_text(
+        "A lower price than you may agree upon: HAGGLE-2."
+    )
+    expect(low).to_be_focused()
+    expect(low).to_have_value("8.99")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("10%")
+    page.keyboard.press("Enter")
+    expect(low).to_have_value("9.00")
+
+    # A scan that meets the field of a price is a scan.
+    low.focus()
+    scan(page, third["gtin"])
+    expect(page.get_by_label("Quantity of HAGGLE-3")).to_be_focused()
+    expect(low).to_have_value("9.00")
+    page.keyboard.press("Control+ArrowDown")
+    expect(page.get_by_label("Due date")).to_be_focused()
+    page.keyboard.press("Control+ArrowUp")
+    expect(page.locator("#code")).to_be_focused()
+
+    page.reload()
+    expect(page.get_by_label("Price of HAGGLE-1")).to_have_value("9.50")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.locator(".order-items")).to_contain_text("\N{MINUS SIGN}10 % of R$ 10.00")
+    taken_off = page.get_by_role("row", name="Discount, in the prices above R$ 2.50")
+    expect(taken_off).to_be_visible()
+    [order] = orders_of(served, customer)
+    assert order["total"] == "47.50"
+
+    page.keyboard.press("e")
+    page.wait_for_url("**/amend")
+    page.get_by_label("Price of HAGGLE-1").fill("")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.locator(".timeline")).to_contain_text(
+        "Product HAGGLE-1 (HAGGLE-1), price: R$ 9.50 → R$ 10.00"
+    )
+
+
 def test_ten_lines_by_keyboard_alone(
     desk: Desk, make_product: Make, make_customer: Make, served: Served
 ) -> None:

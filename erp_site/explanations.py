@@ -89,6 +89,14 @@ EXPLANATIONS: Final = (
         _("Ask somebody whose role may, or have the role changed."),
     ),
     Explanation(
+        "price_too_low",
+        403,
+        _("A price was agreed upon that is lower than the caller may go."),
+        _(
+            "`items` names each product with its `lowest_price`: agree on that, or ask somebody who may go lower."
+        ),
+    ),
+    Explanation(
         "csrf_failed",
         403,
         _("A call signed in by cookie carried no valid CSRF token."),

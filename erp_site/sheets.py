@@ -104,6 +104,7 @@ def _lines(orders: Sequence[Order], reader: User) -> Rows:
                 line.quantity,
                 line.unit_price,
                 line.subtotal,
+                line.list_price or line.unit_price,
             )
 
 
@@ -190,7 +191,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         default="-created_at",
         header=(
             *_OF_ORDER,
-            _("By"), _("SKU"), _("Product"), _("Quantity"), _("Price"), _("Subtotal"),
+            _("By"), _("SKU"), _("Product"), _("Quantity"), _("Price"), _("Subtotal"), _("List price"),
         ),
         rows=_lines,
         rows_each="items_count",

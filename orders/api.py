@@ -22,6 +22,7 @@ from .models import HasPermissions, Order
 from .schemas import (
     AmendmentOut,
     HistoryOut,
+    ItemIn,
     NoteIn,
     NoteOut,
     OrderIn,
@@ -89,15 +90,21 @@ def whole(
     """The answer that OrderOut describes."""
     if lines is None:
         order, lines = queries.with_lines(order)
-    items = [
-        {
-            **line._asdict(),
-            "unit_price": to_text(line.unit_price),
-            "subtotal": to_text(line.subtotal),
-        }
-        for line in lines
-    ]
+    items = [_present_line(line) for line in lines]
     return answer({**present(order, user), "items": items}, status=status)
+
+
+def _present_line(line: queries.OrderLine) -> dict[str, Any]:
+    presented = {
+        **line._asdict(),
+        "unit_price": to_text(line.unit_price),
+        "subtotal": to_text(line.subtotal),
+    }
+    if line.list_price is None:
+        del presented["list_price"]
+    else:
+        presented["list_price"] = to_text(line.list_price)
+    return presented
 
 
 @router.get(
@@ -152,7 +159,7 @@ def place_order(
     as it is now; the same key with another body is 422 `idempotency_key_reused`. `dry_run=true` prices the order
     and changes nothing.
     """
-    items = [services.NewItem(item.product_id, item.quantity) for item in body.items]
+    items = _wanted(body.items)
     if params.dry_run == "true":
         idempotency.parse_key(idempotency_key, body.idempotency_key, required=False)
         quote = services.price_order(actor=request.user, customer_id=body.customer_id, items=items)
@@ -178,6 +185,10 @@ def place_order(
     return response
 
 
+def _wanted(items: Iterable[ItemIn]) -> list[services.NewItem]:
+    return [services.NewItem(it.product_id, it.quantity, it.agreed_price) for it in items]
+
+
 def _present_quote(quote: services.Quote) -> dict[str, Any]:
     return {
         "items": [
@@ -188,6 +199,7 @@ def _present_quote(quote: services.Quote) -> dict[str, Any]:
                 "quantity": item.quantity,
                 "unit_price": item.unit_price,
                 "subtotal": item.subtotal,
+                "list_price": item.kept_list_price,
             }
             for item in quote.items
         ],
@@ -222,12 +234,12 @@ def get_order(request: SignedIn, order_id: QueryId) -> HttpResponse:
 @needs(Permission.AMEND_ORDER)
 def amend_order(request: SignedIn, order_id: QueryId, body: OrderPatch) -> HttpResponse:
     """Only the fields sent change, while the order is pending (or confirmed: 403 for roles that may not). Lines that
-    stay keep their price; more than was promised is reserved, less is given back, all or nothing. What is the same
-    already is no change, so it may be sent again. With `version`, an order changed meanwhile is refused with 409
-    `stale_version`; from picked on with 409 `not_amendable`."""
+    stay keep their price unless another is agreed upon; more than was promised is reserved, less is given back, all or
+    nothing. What is the same already is no change, so it may be sent again. With `version`, an order changed meanwhile
+    is refused with 409 `stale_version`; from picked on with 409 `not_amendable`."""
     given = body.model_dump(exclude_unset=True)
     if "items" in given:
-        given["items"] = [services.NewItem(item.product_id, item.quantity) for item in body.items]
+        given["items"] = _wanted(body.items)
     order = services.amend_order(actor=request.user, order_id=order_id, **given)
     return whole(order, request.user)
 

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.fields import LineField, LinesField, plain_number
-from erp_site.core.money import to_cents
+from erp_site.core.money import CENT, LARGEST_PRICE, to_cents
 from erp_site.core.paths import record_id
 
+from .models import percent_off
 from .states import OrderStatus
 
 #: Orders that are moved or printed at once.
@@ -156,6 +157,25 @@ def _pieces(text: str) -> int | None:
     return int(number) if 0 <= number < 10**7 and number == int(number) else None
 
 
+_SHARE = re.compile(r"([-+\u2212]?)(.+)%")
+
+
+def agreed_on(text: str, price: Decimal) -> Decimal | None:
+    """The price that somebody means who is told `price`: "8,90" is that, "5%" or "-5%" so much less, "+5%" more.
+
+    None if it is no price.
+    """
+    text = re.sub(r"\s|R\$", "", text)
+    share = _SHARE.fullmatch(text)
+    number = plain_number(share[2] if share else text)
+    if number is None:
+        return None
+    agreed = Decimal(number)
+    if share:
+        agreed = to_cents(price * (100 + agreed * (1 if share[1] == "+" else -1)) / 100)
+    return agreed if CENT <= agreed <= LARGEST_PRICE and agreed == to_cents(agreed) else None
+
+
 @dataclass(slots=True)
 class EntryLine:
     """One line of the entry form, exactly as typed, beside what it stands for."""
@@ -168,7 +188,12 @@ class EntryLine:
     available: int = 0
     error: str = ""
     seen: str = ""
-    """The price that the page showed, in cents."""
+    """The customer's price that the page showed, in cents."""
+    agreed: str | None = None
+    """The price that was agreed upon in its place, as typed: see `agreed_on`. None if the form does not ask."""
+    price_error: str = ""
+    lowest: Decimal = Decimal(0)
+    """How low the person may go who sees it."""
 
     @property
     def pieces(self) -> int | None:
@@ -176,8 +201,37 @@ class EntryLine:
         return _pieces(self.quantity)
 
     @property
+    def agreed_price(self) -> Decimal | None:
+        """The price that was agreed upon; None if none was, or if what is typed is none."""
+        return agreed_on(self.agreed or "", self.price)
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether there is anything where a price is agreed upon, readable or not."""
+        return bool((self.agreed or "").strip())
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is so much more or less than the price in sight, and no price by itself."""
+        return "%" in (self.agreed or "")
+
+    @property
+    def unit_price(self) -> Decimal:
+        agreed = self.agreed_price
+        return self.price if agreed is None else agreed
+
+    @property
+    def off(self) -> Decimal:
+        """What was taken off the customer's price, in percent."""
+        return percent_off(self.price, self.unit_price)
+
+    @property
+    def is_too_low(self) -> bool:
+        return self.unit_price < self.lowest
+
+    @property
     def subtotal(self) -> Decimal:
-        return to_cents(self.price * (self.pieces or 0))
+        return to_cents(self.unit_price * (self.pieces or 0))
 
     @property
     def is_short(self) -> bool:
@@ -185,8 +239,12 @@ class EntryLine:
 
     @property
     def cents(self) -> int:
-        """The price for the running total in the browser."""
+        """The customer's price for the running total in the browser."""
         return int(self.price * 100)
+
+    @property
+    def lowest_cents(self) -> int:
+        return int(self.lowest * 100)
 
     @property
     def seen_price(self) -> Decimal | None:
@@ -197,7 +255,7 @@ class EntryLine:
     @property
     def price_before(self) -> Decimal | None:
         """The price that was seen, if it is another now: of another customer, or of a past order that is repeated."""
-        is_other = bool(self.sku) and self.seen_price != self.price
+        is_other = bool(self.sku) and self.seen_price != self.price and not self.is_agreed
         return self.seen_price if is_other else None
 
 
@@ -207,11 +265,12 @@ def entry_lines(data: QueryDict) -> list[EntryLine]:
         data.getlist("product"),
         data.getlist("quantity"),
         chain(data.getlist("seen"), repeat("")),
+        chain(data.getlist("agreed"), repeat(None)),
         strict=False,
     )
     return [
-        EntryLine(product_id, quantity, seen=seen)
-        for product, quantity, seen in rows
+        EntryLine(product_id, quantity, seen=seen, agreed=agreed)
+        for product, quantity, seen, agreed in rows
         if (product_id := record_id(product)) is not None
     ]
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
@@ -141,10 +141,17 @@ def item_id(order_id: int, index: int) -> int:
     return order_id * ITEM_IDS_EACH + index
 
 
+def percent_off(list_price: Decimal | None, unit_price: Decimal) -> Decimal:
+    """What an agreed price takes off the customer's, in percent with one decimal; 0 where none was agreed upon."""
+    if not list_price:
+        return Decimal(0)
+    return ((list_price - unit_price) * 100 / list_price).quantize(Decimal("0.1"))
+
+
 class OrderItem(models.Model):
     """One line: what is promised, with the names and the price of the moment it was agreed upon.
 
-    Until the order is picked its quantity may be amended, and the line taken away: see OrderAmendment.
+    Until the order is picked its quantity and price may be amended, and the line taken away: see OrderAmendment.
     """
 
     id = models.BigIntegerField(primary_key=True, editable=False)
@@ -158,6 +165,8 @@ class OrderItem(models.Model):
     quantity = models.PositiveIntegerField()
     unit_price = models.DecimalField(max_digits=10, decimal_places=2)
     subtotal = models.DecimalField(max_digits=15, decimal_places=2)
+    list_price = models.DecimalField(max_digits=10, decimal_places=2, null=True, default=None)
+    """What the customer pays for it elsewhere, where people agreed upon another price; None where they did not."""
 
     class Meta:
         constraints = [
@@ -165,11 +174,20 @@ class OrderItem(models.Model):
             models.CheckConstraint(
                 condition=Q(quantity__gte=1), name="order_item_quantity_positive"
             ),
+            models.CheckConstraint(
+                condition=Q(list_price=None) | ~Q(list_price=F("unit_price")),
+                name="order_item_list_price_differs",
+            ),
         ]
         indexes = [models.Index(fields=["product", "order"], name="order_item_product")]
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku}"
+
+    @property
+    def off(self) -> Decimal:
+        """What was taken off the customer's price, in percent; less than 0 where it was raised."""
+        return percent_off(self.list_price, self.unit_price)
 
 
 class Done(AppendOnly):
@@ -234,7 +252,8 @@ class OrderAmendment(Done):
     changes = models.JSONField()
     """{field: [what it was, what it is now]}, as text or null."""
     items = models.JSONField()
-    """[{product_id, sku, name, from, to}]: the lines with another quantity; 0 is no line, before or after."""
+    """[{product_id, sku, name, from, to}]: the lines with another quantity (0 is no line, before or after) or another
+    price, which is there as {unit_price: [was, now]} where a line has one before and after."""
     reason = models.CharField(max_length=2000, blank=True)
 
     class Meta:
@@ -257,10 +276,15 @@ class OrderAmendment(Done):
 
     @property
     def _lines(self) -> list[Difference]:
-        return [
-            Difference(f"{line['name']} ({line['sku']})", "count", line["from"], line["to"])
-            for line in self.items
-        ]
+        found = []
+        for line in self.items:
+            label = f"{line['name']} ({line['sku']})"
+            if line["from"] != line["to"]:
+                found.append(Difference(label, "count", line["from"], line["to"]))
+            if prices := line.get("unit_price"):
+                was, now = map(Decimal, prices)
+                found.append(Difference(f"{label}, {_('price')}", "money", was, now))
+        return found
 
     @property
     def _fields(self) -> list[Difference]:

@@ -33,7 +33,15 @@ from erp_site.core.paths import record_id
 from erp_site.core.search import as_code, begins_with, sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
 
-from .models import Order, OrderAmendment, OrderHistory, OrderItem, OrderNote, SavedView
+from .models import (
+    Order,
+    OrderAmendment,
+    OrderHistory,
+    OrderItem,
+    OrderNote,
+    SavedView,
+    percent_off,
+)
 from .states import HOLDS_STOCK, OPEN, OrderStatus
 
 #: How many orders the page of a product or of a customer names.
@@ -146,6 +154,12 @@ class OrderLine(NamedTuple):
     quantity: int
     unit_price: Decimal
     subtotal: Decimal
+    list_price: Decimal | None
+
+    @property
+    def off(self) -> Decimal:
+        """As OrderItem says it."""
+        return percent_off(self.list_price, self.unit_price)
 
 
 _WITH_NAMES: Final = (*columns_of(Order), "customer__name", "created_by__name")
@@ -354,6 +368,16 @@ class OrderPage:
     newer: int | None
     """The living order after this one in the list of all; `older` is the one before."""
     older: int | None
+
+    @property
+    def taken_off(self) -> Decimal:
+        """What agreed prices took off the customer's, in reais; less than 0 where they are higher."""
+        differences = (
+            (line.list_price - line.unit_price) * line.quantity
+            for line in self.lines
+            if line.list_price
+        )
+        return sum(differences, Decimal(0))
 
 
 #: Events that a step of the history or an amendment tells already.

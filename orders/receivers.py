@@ -18,7 +18,7 @@ from erp_site.core.statements import Insert
 from .models import Order, OrderAmendment, OrderHistory, OrderItem
 from .queries import OrderLine
 from .signals import (
-    Requantified,
+    AmendedLine,
     order_amended,
     order_deleted,
     order_placed,
@@ -43,11 +43,13 @@ def _lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
 
 
 def _priced_lines(items: Iterable[OrderItem | OrderLine]) -> list[dict[str, Any]]:
+    """`list_price` says what the customer pays elsewhere, where another price was agreed upon."""
     return [
         {
             **_line(item.product_id, item.sku, item.quantity),
             "unit_price": to_text(item.unit_price),
             "subtotal": to_text(item.subtotal),
+            **({"list_price": to_text(item.list_price)} if item.list_price else {}),
         }
         for item in items
     ]
@@ -135,22 +137,19 @@ def record_status(
 @receiver(order_amended, dispatch_uid="orders.record_amended")
 def record_amended(
     sender: type[Order], *, order: Order, items: Sequence[OrderItem], fields: Mapping[str, tuple[Any, Any]],
-    lines: Sequence[Requantified], changes: Sequence[StockChange], actor: Actor | None, reason: str, **_: Any,
+    lines: Sequence[AmendedLine], changes: Sequence[StockChange], actor: Actor | None, reason: str, **_: Any,
 ) -> None:  # fmt: skip
     """The amendment as people read it, order.amended, and the stock that this took and gave back.
 
     Events leave the house: of notes and addresses they tell that they were changed, and not what they say.
     """
     differs = {name: [_plain(was), _plain(now)] for name, (was, now) in fields.items()}
-    requantified = [
-        {"product_id": it.product_id, "sku": it.sku, "name": it.name, "from": it.was, "to": it.now}
-        for it in lines
-    ]
+    changed = [_changed(it) for it in lines]
     OrderAmendment.objects.create(
         order=order,
         version=order.version + 1,
         changes=differs,
-        items=requantified,
+        items=changed,
         reason=reason,
         actor_id=actor.pk if actor else None,
         request_id=request_id.current(),
@@ -161,7 +160,7 @@ def record_amended(
         "reason": reason,
         "fields": [*fields, *(["items"] if lines else [])],
         "changes": {name: differs[name] for name in differs if name not in _KEPT_INSIDE},
-        "item_changes": requantified,
+        "item_changes": changed,
         "total": to_text(order.total),
         "items": _priced_lines(items),
     }
@@ -175,6 +174,16 @@ def record_amended(
         if moved:
             facts.append(_fact(order, kind, {"items": moved}))
     events.record([*facts, *low_stock_facts(changes)], actor=actor)
+
+
+def _changed(line: AmendedLine) -> dict[str, Any]:
+    """As OrderAmendment keeps it."""
+    told: dict[str, Any] = {
+        "product_id": line.product_id, "sku": line.sku, "name": line.name, "from": line.was, "to": line.now
+    }  # fmt: skip
+    if line.was and line.now and line.price_now != line.price_was:
+        told["unit_price"] = [to_text(line.price_was), to_text(line.price_now)]
+    return told
 
 
 _KEPT_INSIDE: Final = {"notes", "delivery_address"}

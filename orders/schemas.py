@@ -15,6 +15,7 @@ from erp_site.core.schemas import (
     Moment,
     MoneyOut,
     Out,
+    Price,
     QueryDate,
     QueryId,
     TimeOut,
@@ -22,6 +23,7 @@ from erp_site.core.schemas import (
     line,
     lines,
     unsent,
+    where_said,
 )
 
 from .models import LARGEST_QUANTITY, MOST_ITEMS
@@ -49,6 +51,11 @@ def _text(kind: Any) -> Any:
 class ItemIn(In):
     product_id: Id
     quantity: Quantity
+    agreed_price: Price | None = Field(
+        None,
+        description="In reais, in place of what the customer pays for a piece; "
+        "lower than the caller may agree upon is 403 `price_too_low`",
+    )
 
 
 class OrderIn(In):
@@ -128,23 +135,29 @@ class CustomerRef(Out):
     name: str
 
 
-class ItemOut(Out):
+class Priced(Out):
+    """A line at its price."""
+
+    unit_price: MoneyOut
+    subtotal: MoneyOut
+    list_price: MoneyOut | None = where_said(
+        "What the customer pays elsewhere; there where another price was agreed upon"
+    )
+
+
+class ItemOut(Priced):
     id: int
     product_id: int
     sku: str
     name: str
     quantity: int
-    unit_price: MoneyOut
-    subtotal: MoneyOut
 
 
-class QuoteItemOut(Out):
+class QuoteItemOut(Priced):
     product_id: int
     sku: str
     name: str
     quantity: int
-    unit_price: MoneyOut
-    subtotal: MoneyOut
 
 
 class ShortageOut(Out):
@@ -206,14 +219,18 @@ class HistoryOut(Out):
     created_at: TimeOut
 
 
-class RequantifiedOut(Out):
-    """A line with another quantity; 0 is no line, before or after."""
+class AmendedLineOut(Out):
+    """A line with another quantity (0 is no line, before or after) or another price."""
 
     product_id: int
     sku: str
     name: str
     was: int = Field(alias="from")
     now: int = Field(alias="to")
+    unit_price: tuple[str, str] | None = where_said(
+        "What a piece cost, and what it costs now; there where that was changed",
+        examples=[["18.90", "17.95"]],
+    )
 
 
 class AmendmentOut(Out):
@@ -224,7 +241,7 @@ class AmendmentOut(Out):
         description="What each field was, and what it is now",
         examples=[{"due_date": [None, "2026-12-04"], "total": ["18.90", "56.70"]}],
     )
-    items: list[RequantifiedOut]
+    items: list[AmendedLineOut]
     reason: str
     actor: ActorOut | None
     request_id: str

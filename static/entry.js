@@ -4,13 +4,17 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
   const LARGEST = 1_000_000;
+  const DEAREST = 9_999_999_999; // cents
   const { lang } = document.documentElement;
   const number = new Intl.NumberFormat(lang);
   const money = new Intl.NumberFormat(lang, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const plainMoney = new Intl.NumberFormat(lang, { minimumFractionDigits: 2, maximumFractionDigits: 2, useGrouping: false });
+  const percent = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 });
   const brl = (cents) => `R$\u00a0${money.format(cents / 100)}`;
   const form = () => $("#entry");
   const code = () => $("#code");
   const QUANTITY = "#lines input[name=quantity]";
+  const AGREED = "#lines input[name=agreed]";
 
   // --- the running total and the shortages
   // As the server reads it: "1.200" in Portuguese, "1,200" in English.
@@ -21,6 +25,44 @@
     return /^\d{1,7}$/.test(plain) ? Number(plain) : NaN;
   }
   const pieces = (row) => whole($("input[name=quantity]", row).value.trim());
+  const decimal = number.formatToParts(0.5).find((part) => part.type === "decimal").value;
+  const amount = new RegExp(`^\\d{1,3}(\\${group}\\d{3})+(\\${decimal}\\d+)?$|^\\d+(\\${decimal}\\d+)?$`);
+  function plain(text) {
+    if (amount.test(text)) return Number(text.replaceAll(group, "").replace(decimal, "."));
+    return /^\d+[.,]\d{1,2}$/.test(text) ? Number(text.replace(",", ".")) : NaN;
+  }
+  // The price that is agreed upon, in cents: "8,90" is that, "5%" so much less than the customer's, "+5%" more.
+  function agreed(text, cents) {
+    const [, sign, share] = /^([-+−]?)(.+)%$/.exec(text) ?? [];
+    const found = share ? Math.round(cents * (1 + (sign === "+" ? 1 : -1) * plain(share) / 100) + 1e-6) : plain(text) * 100;
+    const whole = Math.round(found);
+    return Math.abs(found - whole) < 1e-6 && whole >= 1 && whole <= DEAREST ? whole : NaN;
+  }
+  function price(row) {
+    const text = $("input[name=agreed]", row)?.value.replace(/\s|R\$/g, "");
+    const cents = Number(row.dataset.cents);
+    return text ? agreed(text, cents) : cents;
+  }
+  // A share becomes the price that it means: what is promised is a price. The customer's own needs no agreement.
+  function settlePrice(field) {
+    const row = field.closest("tr");
+    const cents = price(row);
+    if (cents) field.value = cents === Number(row.dataset.cents) ? "" : plainMoney.format(cents / 100);
+  }
+  function tellPrice(row, cents) {
+    const field = $("input[name=agreed]", row);
+    if (!field) return false;
+    const off = Math.round((1 - cents / Number(row.dataset.cents)) * 1000) / 10;
+    const isLow = cents < Number(row.dataset.lowest);
+    const isWrong = Number.isNaN(cents) || isLow;
+    $("[data-list-price]", row)?.classList.toggle("narrow-only", !off); // beside another price it is to be seen
+    say($("[data-off]", row), off ? `${off > 0 ? "−" : "+"}${percent.format(Math.abs(off))}\u00a0%` : "");
+    show($("[data-off]", row), Boolean(off));
+    show($("[data-too-low]", row), isLow);
+    if (isWrong) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+    return isWrong;
+  }
   // Only what differs is written: a write to every line would lay out all of them again for each scan.
   function say(element, text) {
     if (element.textContent !== text) element.textContent = text;
@@ -35,15 +77,17 @@
     let short = 0;
     for (const row of rows) {
       const count = pieces(row);
-      const subtotal = (count || 0) * Number(row.dataset.cents);
+      const cents = price(row);
+      const subtotal = (count || 0) * (cents || Number(row.dataset.cents));
       const isShort = count > Number(row.dataset.available);
       const isWrong = !(count >= 1 && count <= LARGEST);
+      const isMispriced = tellPrice(row, cents);
       total += subtotal;
       all += count || 0;
       short += isShort;
       say($("[data-subtotal]", row), brl(subtotal));
       show($("[data-short]", row), isShort);
-      row.classList.toggle("is-short", isShort || isWrong);
+      row.classList.toggle("is-short", isShort || isWrong || isMispriced);
       const input = $("input[name=quantity]", row);
       if (isWrong) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
@@ -199,20 +243,22 @@
     const field = event.target;
     if (field.matches("[data-combo]") && !fresh(field)) close(field);
     if (field.matches("#code")) $("#scan-problem").hidden = true;
-    if (field.matches(QUANTITY)) update();
+    if (field.matches(`${QUANTITY}, ${AGREED}`)) update();
     if (field.matches("[name=due_date]")) tellPastDue();
   });
 
   // --- keys
-  let typed = ""; // into the quantity that has the focus
-  let before = ""; // what that quantity was
+  let typed = ""; // into the quantity or price that has the focus
+  let before = ""; // what that was
+  // More places than any quantity or price, or letters: that was a scanner. A code is neither.
+  const isScan = (field) =>
+    field.matches(AGREED) ? /[^\d.,%+\-−R$ ]|\d{9}/.test(typed) : /[^\d.,]/.test(typed) || (typed.length > 7 && !whole(typed));
 
-  function inQuantity(event) {
+  function inLine(event) {
     const field = event.target;
     if (event.key === "Enter") {
       event.preventDefault();
-      // More places than any quantity, or letters: that was a scanner. A code is never a quantity.
-      if (/[^\d.,]/.test(typed) || (typed.length > 7 && !whole(typed))) {
+      if (isScan(field)) {
         const scanned = typed;
         field.value = before;
         update();
@@ -220,7 +266,7 @@
       }
       code().focus();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      const inputs = $$(QUANTITY);
+      const inputs = $$(field.matches(AGREED) ? AGREED : QUANTITY);
       const next = inputs[inputs.indexOf(field) + (event.key === "ArrowDown" ? 1 : -1)];
       if (!next) return;
       event.preventDefault();
@@ -258,7 +304,10 @@
     if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
       event.preventDefault();
       if (!event.repeat) $("[data-place]").click();
-    } else if (field.matches(QUANTITY)) inQuantity(event);
+    } else if (event.ctrlKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      event.preventDefault(); // past all the lines
+      (event.key === "ArrowDown" ? $("[name=due_date]") : code()).focus();
+    } else if (field.matches(`${QUANTITY}, ${AGREED}`)) inLine(event);
     else if (field.matches("[data-combo]")) inCombo(event);
     else if (event.key === "Enter" && field.matches(".new-customer input")) {
       event.preventDefault();
@@ -266,7 +315,7 @@
     } else if (event.key === "Enter" && field.matches("#entry input")) event.preventDefault(); // sends nothing by accident
   });
   document.addEventListener("focusin", (event) => {
-    if (!event.target.matches(QUANTITY)) return;
+    if (!event.target.matches(`${QUANTITY}, ${AGREED}`)) return;
     event.target.select();
     typed = "";
     before = event.target.value;
@@ -446,7 +495,10 @@
     }
     release();
   }
-  document.addEventListener("change", keepDraft);
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches(AGREED)) settlePrice(target);
+    keepDraft();
+  });
   addEventListener("pagehide", keepDraft);
   document.addEventListener("htmx:after:request", (event) => {
     const { sourceElement, response } = event.detail.ctx;

@@ -62,7 +62,7 @@ class TestTokens:
         assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
         assert (body["token_type"], body["expires_in"]) == ("Bearer", 300)
         assert set(body["user"]) == {
-            "id", "email", "name", "role", "is_active", "discount_limit", "language", "last_login", "created_at",
+            "id", "email", "name", "role", "is_active", "language", "last_login", "created_at",
         }  # fmt: skip
         assert (body["user"]["id"], body["user"]["role"]) == (operator.pk, "operator")
         assert not strict.client.cookies

@@ -47,7 +47,6 @@ class TestRegistration:
             "name": "New Person",
             "role": "viewer",
             "is_active": True,
-            "discount_limit": "0.00",
             "language": "pt-br",
             "last_login": None,
             "created_at": user.created_at.isoformat().replace("+00:00", "Z"),

@@ -8,6 +8,9 @@ CENT: Final = Decimal("0.01")
 #: The largest amount stored anywhere: 15 digits, which every database keeps exactly (SQLite has 15).
 LARGEST: Final = Decimal("9999999999999.99")
 
+#: The largest price of a piece.
+LARGEST_PRICE: Final = Decimal("99999999.99")
+
 
 def to_cents(amount: Decimal) -> Decimal:
     """`amount` with exactly two places, halves away from zero (1.005 -> 1.01)."""

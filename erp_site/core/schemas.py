@@ -47,6 +47,11 @@ class Out(BaseModel):
     )
 
 
+def where_said(description: str, **more: Any) -> Any:
+    """A field of an answer that is not there while it is null or 0: what was promised before it stays as it was."""
+    return Field(None, exclude_if=lambda value: not value, description=description, **more)
+
+
 def example(body: JsonDict) -> ConfigDict:
     """The configuration of a body with this example in the document."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [body]})

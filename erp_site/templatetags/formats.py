@@ -67,6 +67,18 @@ def signed_percent(share: Decimal) -> str:
     return f"{sign}{percent(abs(share))}"
 
 
+@register.filter
+def taken_off(share: Decimal) -> str:
+    """A discount as the change of price that it is: 5 is "-5 %" with a true minus sign, -5 is "+5 %"."""
+    return signed_percent(-share)
+
+
+@register.filter
+def amount(value: Decimal) -> str:
+    """What is typed for it where an amount is asked for: "1234,50" in Portuguese."""
+    return str(number_format(value, decimal_pos=2, use_l10n=True))
+
+
 #: One telephone number, as people write it; not two, and no words beside it.
 _TELEPHONE: Final = re.compile(r"\+?[\d\s().-]{6,}")
 

@@ -204,7 +204,15 @@ def test_parameters_are_never_null_and_stand_where_they_are_sent(name: str) -> N
 
 
 def test_fields_are_optional_or_null_only_where_it_means_something() -> None:
-    """Answers have all their fields; null is an answer of its own."""
+    """Answers have all their fields, null is an answer of its own; what came later is there where it says something."""
+    later = {
+        "AmendedLineOut.unit_price",
+        "CustomerOut.price_list_id",
+        "ItemOut.list_price",
+        "MeOut.discount_limit",
+        "QuoteItemOut.list_price",
+        "UserOut.discount_limit",
+    }
     bodies = {"Problem", "FieldProblem"} | {
         name for name in DOCUMENT["components"]["schemas"] if name.endswith(("In", "Patch"))
     }
@@ -215,7 +223,7 @@ def test_fields_are_optional_or_null_only_where_it_means_something() -> None:
         for field in schema.get("properties", {}).keys() - set(schema.get("required", []))
     }
     pages = {f"{n}.page" for n in DOCUMENT["components"]["schemas"] if n.endswith("Page")}
-    assert optional == pages
+    assert optional == pages | later
 
 
 def examples() -> Iterator[Any]:

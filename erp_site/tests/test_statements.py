@@ -92,8 +92,9 @@ def rows(
         ],
         OrderItem: [
             {"id": 10**12 + n, "order_id": order.pk, "product_id": make_product().pk, "sku": "S", "name": AWKWARD,
-             "quantity": 10**6, "unit_price": Decimal("99999999.99"), "subtotal": Decimal("0.10")}
-            for n in (1, 2)
+             "quantity": 10**6, "unit_price": Decimal("99999999.99"), "subtotal": Decimal("0.10"),
+             "list_price": price}
+            for n, price in ((1, None), (2, Decimal("0.01")))
         ],
         StockMovement: [
             {"level_id": level.pk, "kind": "adjusted", "delta_on_hand": -(10**12), "delta_reserved": 0,
@@ -245,7 +246,7 @@ def test_a_whole_order_is_read_as_the_orm_reads_it(
     every = [field.attname for field in Order._meta.concrete_fields]
     assert [getattr(read, name) for name in every] == [getattr(order, name) for name in every]
     assert names == (order.customer.name, order.created_by.name if order.created_by else None)
-    fields = ("id", "product_id", "sku", "name", "quantity", "unit_price", "subtotal")
+    fields = ("id", "product_id", "sku", "name", "quantity", "unit_price", "subtotal", "list_price")
     assert [tuple(line) for line in lines] == list(order.items.values_list(*fields).order_by("pk"))
 
 

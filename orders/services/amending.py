@@ -25,20 +25,20 @@ from erp_site.core.statements import together
 from erp_site.core.transactions import retrying_atomic
 from orders.models import ITEM_IDS_EACH, Order, OrderItem, item_id
 from orders.queries import read_order
-from orders.signals import Requantified, order_amended
+from orders.signals import AmendedLine, order_amended
 from orders.states import AMENDABLE, OrderStatus
 
 from .moving import held_levels, locked_order, save_order
 from .pricing import (
     NewItem,
-    PricedItem,
     customer_held,
     merge,
     orderable_customer,
     price_items,
     products_to_order,
+    require_may_agree,
     require_prices,
-    require_quantities,
+    require_sensible,
 )
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def amend_order(
 ) -> Order:
     """Change the fields given, and only those, in one step with the stock that this takes or gives back.
 
-    A line that stays keeps the price that was agreed upon; a new one costs what it costs today. What is the same
-    already is no change, whatever the version: sent again, nothing happens.
+    A line that stays keeps its price unless another is agreed upon; a new one costs what it costs today, or what is
+    agreed. What is the same already is no change, whatever the version: sent again, nothing happens.
 
     Args:
         version: the one the caller saw; an order that somebody has changed since is then left alone.
@@ -86,8 +86,8 @@ def amend_order(
         prices: by product, what the customer was told that new lines cost; refused if one costs something else.
 
     Raises:
-        Denied, NotFound (order or product), NotAmendable, StaleVersion, InactiveCustomer and InactiveProduct (they get
-        no more), PriceChanged, InsufficientStock (with every short line), Invalid, Busy.
+        Denied, PriceTooLow, NotFound (order or product), NotAmendable, StaleVersion, InactiveCustomer and
+        InactiveProduct (they get no more), PriceChanged, InsufficientStock (with every short line), Invalid, Busy.
     """
     if not actor.has_perm(Permission.AMEND_ORDER):
         raise Denied(_("Your role may not change orders."))
@@ -108,16 +108,21 @@ def amend_order(
     for name, (_was, now) in fields.items():
         setattr(order, name, now)
     order.reference_code = as_code(order.customer_reference)
-    lines: list[Requantified] = []
+    lines: list[AmendedLine] = []
     taken: list[StockChange] = []
     if wanted is not None:
         revised = _revise(order, items, wanted, prices or {})
+        require_may_agree(
+            actor, ((it.line, it.list_price, it.unit_price) for it in revised if it.is_agreed_anew)
+        )
         taken = _move_stock(order, revised, actor=actor)
         was = order.total
         items = _write_lines(order, items, revised)
         if order.total != was:
             fields["total"] = (was, order.total)
-        lines = [Requantified(*it.line[1:], it.was, it.now) for it in revised]
+        lines = [
+            AmendedLine(*it.line[1:], it.was, it.now, it.price_was, it.unit_price) for it in revised
+        ]
     order_amended.send(
         sender=Order, order=order, items=items, fields=fields, lines=lines, changes=taken, actor=actor, reason=reason
     )  # fmt: skip
@@ -152,19 +157,31 @@ def _wanted(given: OrderFields, items: Iterable[OrderItem]) -> list[NewItem] | N
     if "items" not in given:
         return None
     wanted = merge(given["items"])
-    require_quantities(given["items"])
-    present = {item.product_id: item.quantity for item in items}
-    return None if present == dict(wanted) else wanted
+    require_sensible(given["items"])
+    present = {item.product_id: item for item in items}
+    is_same = present.keys() == {it.product_id for it in wanted} and all(
+        it.quantity == present[it.product_id].quantity
+        and it.agreed_price in {None, present[it.product_id].unit_price}
+        for it in wanted
+    )
+    return None if is_same else wanted
 
 
 class _Revision(NamedTuple):
-    """A line whose quantity changes; 0 is no line, before or after."""
+    """A line whose quantity or price changes; a quantity of 0 is no line, before or after."""
 
     line: Line
     was: int
     now: int
-    offer: PricedItem | None
-    """As it is offered now, where more is wanted than was promised."""
+    price_was: Decimal
+    unit_price: Decimal
+    list_price: Decimal
+    """What the customer pays where nothing else is agreed upon: of the moment when the line came to the order."""
+
+    @property
+    def is_agreed_anew(self) -> bool:
+        """Whether somebody stands for its price now: of more pieces, as of another price."""
+        return self.now > self.was or (self.now > 0 and self.unit_price != self.price_was)
 
 
 def _revise(
@@ -193,16 +210,21 @@ def _revise(
         offers = {it.line.product_id: it for it in priced}
     # Where the line's pieces are held, which need not be where orders reserve now.
     held = {product_id: level_id for level_id, product_id, _pieces in held_levels(order)}
-    quantities = dict(wanted)
+    asked = {it.product_id: it for it in wanted}
     revised = []
-    for product_id in present | quantities:
-        item, offer = present.get(product_id), offers.get(product_id)
-        was, now = item.quantity if item else 0, quantities.get(product_id, 0)
-        if item and was != now:
+    for product_id in present | asked:
+        item, asks = present.get(product_id), asked.get(product_id)
+        now = asks.quantity if asks else 0
+        if item is None:
+            offer = offers[product_id]
+            price = offer.unit_price
+            revised.append(_Revision(offer.line, 0, now, price, price, offer.list_price))
+            continue
+        price = asks.agreed_price if asks and asks.agreed_price is not None else item.unit_price
+        if (now, price) != (item.quantity, item.unit_price):
             line = Line(held[product_id], product_id, item.sku, item.name)
-            revised.append(_Revision(line, was, now, offer))
-        elif offer and not item:
-            revised.append(_Revision(offer.line, was, now, offer))
+            listed = item.list_price or item.unit_price
+            revised.append(_Revision(line, item.quantity, now, item.unit_price, price, listed))
     return revised
 
 
@@ -210,6 +232,8 @@ def _move_stock(order: Order, revised: Iterable[_Revision], *, actor: "User") ->
     """Take and give back what the lines differ by; answers what was taken."""
     more = [Delta(it.line, reserved=it.now - it.was) for it in revised if it.now > it.was]
     less = [Delta(it.line, reserved=it.now - it.was) for it in revised if it.now < it.was]
+    if not more and not less:
+        return []
     # All levels at once, in one order: locked in two turns, this and a new order could wait for each other.
     levels = {row[0]: row for row in locking(it.line.level_id for it in (*more, *less)).run()}
 
@@ -253,14 +277,14 @@ def _write_lines(
     written = []
     for it in revised:
         item = lines.get(it.line.product_id)
-        if item:
-            item.quantity, item.subtotal = it.now, to_cents(item.unit_price * it.now)
-        elif it.offer:
+        if it.now and item is None:
             item = OrderItem(
-                id=next(free), order=order, product_id=it.line.product_id, sku=it.line.sku, name=it.line.name,
-                quantity=it.now, unit_price=it.offer.unit_price, subtotal=it.offer.subtotal,
+                id=next(free), order=order, product_id=it.line.product_id, sku=it.line.sku, name=it.line.name
             )  # fmt: skip
         if item:
+            item.quantity, item.unit_price = it.now, it.unit_price
+            item.list_price = None if it.unit_price == it.list_price else it.list_price
+            item.subtotal = to_cents(it.unit_price * it.now)
             lines[item.product_id] = item
             written.append(item)
     order.items_count = len(lines)

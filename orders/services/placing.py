@@ -12,6 +12,7 @@ from catalog.models import StockMovement
 from catalog.services import Delta, locking, move_stock
 from erp_site.core import clock, idempotency
 from erp_site.core.errors import Denied, IdempotencyKeyReused
+from erp_site.core.money import to_text
 from erp_site.core.search import as_code
 from erp_site.core.statements import Insert, together
 from erp_site.core.transactions import retrying_atomic
@@ -34,8 +35,9 @@ from .pricing import (
     orderable_customer,
     price_items,
     products_to_order,
+    require_may_agree,
     require_prices,
-    require_quantities,
+    require_sensible,
 )
 
 if TYPE_CHECKING:
@@ -73,13 +75,14 @@ def place_order(
     wait for the first and then do the same. A refused attempt keeps nothing, its key included.
 
     Args:
-        items: quantities in whole pieces; a product named twice becomes one line with the sum.
+        items: quantities in whole pieces; a product named twice becomes one line with the sum. A price agreed upon
+            takes the place of the customer's, whatever becomes of that.
         delivery_address: the customer's address of this moment when not given.
-        prices: by product, what the customer was told each piece costs; the order is refused if one has changed.
+        prices: by product, what the caller saw each piece cost this customer; refused if one has changed.
         seen_before: what Redis has said of the key, if it was asked already.
 
     Raises:
-        Denied, NotFound (customer or product), InactiveCustomer, InactiveProduct, PriceChanged,
+        Denied, PriceTooLow, NotFound (customer or product), InactiveCustomer, InactiveProduct, PriceChanged,
         InsufficientStock (with every short line), IdempotencyKeyReused, Invalid, Busy.
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
@@ -90,7 +93,7 @@ def place_order(
     fingerprint = idempotency.fingerprint(
         {
             "customer_id": customer_id,
-            "items": [[item.product_id, item.quantity] for item in wanted],
+            "items": [_asked(item) for item in wanted],
             "notes": notes,
             "due_date": due_date.isoformat() if due_date else None,
             "customer_reference": customer_reference,
@@ -141,9 +144,10 @@ def _place(
     )
     if used := first_order(known):
         return _replay(fingerprint, *with_lines(used))
-    require_quantities(items)
+    require_sensible(items)
     customer = orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)
+    require_may_agree(actor, ((it.line, it.list_price, it.unit_price) for it in priced))
     if prices:
         require_prices(priced, prices)
     now = clock.now()
@@ -187,7 +191,7 @@ def _place(
     lines = [
         OrderLine(
             item_id(order.pk, index), item.line.product_id, item.line.sku, item.line.name,
-            item.quantity, item.unit_price, item.subtotal,
+            item.quantity, item.unit_price, item.subtotal, item.kept_list_price,
         )
         for index, item in enumerate(priced)
     ]  # fmt: skip
@@ -203,6 +207,12 @@ _ORDER: Final = (
 )  # fmt: skip
 _insert_order: Final = Insert(Order, *_ORDER)
 _insert_items: Final = Insert(OrderItem, "order_id", *OrderLine._fields)
+
+
+def _asked(item: NewItem) -> list[int | str]:
+    """What a fingerprint knows of it. Of an item at the customer's price as ever: orders are replayed for good."""
+    product_id, quantity, price = item
+    return [product_id, quantity] if price is None else [product_id, quantity, to_text(price)]
 
 
 def _replay(fingerprint: str, order: Order, lines: list[OrderLine]) -> Placement:

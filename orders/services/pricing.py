@@ -13,7 +13,7 @@ from catalog.models import StockLevel, available, price_for
 from catalog.services import Line, shortage
 from customers.models import Customer
 from erp_site.core.errors import Conflict, Denied, Invalid, NotFound
-from erp_site.core.money import CURRENCY, LARGEST, to_cents
+from erp_site.core.money import CENT, CURRENCY, LARGEST, LARGEST_PRICE, to_cents
 from erp_site.core.statements import Query, together
 from orders.models import LARGEST_QUANTITY, MOST_ITEMS
 
@@ -34,17 +34,25 @@ class InactiveProduct(Conflict):
 
 
 class PriceChanged(Conflict):
-    """`items` names the products that cost another price now than the one that was agreed upon."""
+    """`items` names the products that cost the customer another price now than the one that was seen."""
 
     code = "price_changed"
     title = "Price changed"
 
 
+class PriceTooLow(Denied):
+    """`items` names the products whose agreed price is lower than this person may go, and how low they may."""
+
+    code = "price_too_low"
+    title = "Price too low"
+
+
 class NewItem(NamedTuple):
-    """What the caller wants: a product and a number of pieces."""
+    """What the caller wants: a product and a number of pieces, at the customer's price or at one agreed upon."""
 
     product_id: int
     quantity: int
+    agreed_price: Decimal | None = None  # in reais
 
 
 class PricedItem(NamedTuple):
@@ -52,9 +60,16 @@ class PricedItem(NamedTuple):
 
     line: Line
     quantity: int
+    list_price: Decimal
+    """What a piece costs this customer, unless another price is agreed upon."""
     unit_price: Decimal
     subtotal: Decimal
     available: int
+
+    @property
+    def kept_list_price(self) -> Decimal | None:
+        """As OrderItem keeps it."""
+        return None if self.unit_price == self.list_price else self.list_price
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +122,20 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
     """What this order would cost now, and every shortage. Changes nothing and locks nothing.
 
     Raises:
-        Denied, NotFound, InactiveCustomer, InactiveProduct, Invalid.
+        Denied, PriceTooLow, NotFound, InactiveCustomer, InactiveProduct, Invalid.
     """
     if not actor.has_perm(Permission.PLACE_ORDER):
         raise Denied(_("Your role may not place orders."))
     items = list(items)
     wanted = merge(items)
-    require_quantities(items)
+    require_sensible(items)
     customers, products = together(
         customer_to_order.of(customer_id),
         products_to_order.of(customer_id, *(item.product_id for item in wanted)),
     )
     orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)
+    require_may_agree(actor, ((it.line, it.list_price, it.unit_price) for it in priced))
     shortages = [
         shortage(item.line, requested=item.quantity, available=item.available)
         for item in priced
@@ -129,12 +145,13 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
 
 
 def merge(items: Iterable[NewItem]) -> list[NewItem]:
-    """One item a product, with the sum, in the order of first mention.
+    """One item a product, with the sum and the price agreed upon, in the order of first mention.
 
     Raises:
-        Invalid: no item, or too many.
+        Invalid: no item, or too many, or two prices for one product.
     """
     sums: dict[int, int] = {}
+    agreed: dict[int, Decimal | None] = {}
     for index, item in enumerate(items):
         if index >= MOST_ITEMS:
             raise Invalid.field(
@@ -143,13 +160,20 @@ def merge(items: Iterable[NewItem]) -> list[NewItem]:
                 _("An order has at most %(most)s items.") % {"most": MOST_ITEMS},
             )
         sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
+        if agreed.setdefault(item.product_id, item.agreed_price) != item.agreed_price:
+            raise Invalid.field(
+                f"/items/{index}/agreed_price",
+                "conflicting",
+                _("A product has one price in an order, however often it is named."),
+            )
     if not sums:
         raise Invalid.field("/items", "too_short", _("An order has at least one item."))
-    return [NewItem(product_id, quantity) for product_id, quantity in sums.items()]
+    return [NewItem(pk, quantity, agreed[pk]) for pk, quantity in sums.items()]
 
 
-def require_quantities(items: Iterable[NewItem]) -> None:
-    """Raises Invalid for the item with which its product's quantity is out of range: after the key was looked up."""
+def require_sensible(items: Iterable[NewItem]) -> None:
+    """Raises Invalid for the item with which its product's quantity is out of range, or whose price is none: after
+    the key was looked up."""
     sums: dict[int, int] = {}
     for index, item in enumerate(items):
         sums[item.product_id] = sums.get(item.product_id, 0) + item.quantity
@@ -159,6 +183,16 @@ def require_quantities(items: Iterable[NewItem]) -> None:
                 "out_of_range",
                 _("A quantity is between 1 and 1,000,000."),
             )
+        if item.agreed_price is not None and not _is_price(item.agreed_price):
+            raise Invalid.field(
+                f"/items/{index}/agreed_price",
+                "out_of_range",
+                _("A price is between 0.01 and 99,999,999.99, with two decimals at most."),
+            )
+
+
+def _is_price(price: Decimal) -> bool:
+    return CENT <= price <= LARGEST_PRICE and price == to_cents(price)
 
 
 def orderable_customer(customer_id: int, rows: Iterable[Sequence[Any]]) -> Customer:
@@ -191,11 +225,13 @@ def price_items(
         )
     priced = []
     for item, row in zip(wanted, rows, strict=True):
-        price = price_for(*row[7:])
+        listed = price_for(*row[7:])
+        price = listed if item.agreed_price is None else item.agreed_price
         priced.append(
             PricedItem(
                 line=Line(*row[:4]),
                 quantity=item.quantity,
+                list_price=listed,
                 unit_price=price,
                 subtotal=to_cents(price * item.quantity),
                 available=available(*row[5:7]),
@@ -207,11 +243,36 @@ def price_items(
     return priced, total
 
 
-def require_prices(priced: Iterable[PricedItem], agreed: Mapping[int, Decimal]) -> None:
+def require_may_agree(actor: "User", agreements: Iterable[tuple[Line, Decimal, Decimal]]) -> None:
+    """Refuse lines of (what is ordered, the customer's price, the price agreed upon) where this person may not go so
+    low.
+
+    Raises:
+        PriceTooLow: naming every such product.
+    """
+    too_low = [
+        {
+            "product_id": line.product_id,
+            "sku": line.sku,
+            "agreed_price": agreed,
+            "list_price": listed,
+            "lowest_price": lowest,
+        }
+        for line, listed, agreed in agreements
+        if agreed < listed and agreed < (lowest := actor.lowest_price(listed))
+    ]
+    if too_low:
+        named = ", ".join(str(it["sku"]) for it in too_low)
+        raise PriceTooLow(
+            _("A lower price than you may agree upon: %(skus)s.") % {"skus": named}, items=too_low
+        )
+
+
+def require_prices(priced: Iterable[PricedItem], seen: Mapping[int, Decimal]) -> None:
     changed = [
         item
         for item in priced
-        if agreed.get(item.line.product_id, item.unit_price) != item.unit_price
+        if seen.get(item.line.product_id, item.list_price) != item.list_price
     ]
     if changed:
         named = ", ".join(item.line.sku for item in changed)
@@ -221,7 +282,7 @@ def require_prices(priced: Iterable[PricedItem], agreed: Mapping[int, Decimal]) 
                 {
                     "product_id": item.line.product_id,
                     "sku": item.line.sku,
-                    "unit_price": item.unit_price,
+                    "unit_price": item.list_price,
                 }
                 for item in changed
             ],

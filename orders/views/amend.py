@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import uuid_utils
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.core import signing
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -18,7 +20,9 @@ from accounts.roles import Permission
 from erp_site.core.editing import OPENED, Difference, Overtaken, overtaken, remember
 from erp_site.core.errors import DomainError, StaleVersion
 from erp_site.core.events import Aggregate
+from erp_site.core.fields import grouped
 from erp_site.core.htmx import is_partial
+from erp_site.core.money import to_text
 from erp_site.core.text import as_lines
 from orders import queries, services
 from orders.forms import AmendForm, EntryLine, entry_lines
@@ -27,8 +31,10 @@ from orders.models import Order, OrderItem
 from .entry import Answer, answer_line, change_lines, lead_to, refused, show_form, still_pasted
 from .lines import EntryLines
 
-#: The hidden input with the quantities that the lines had when the form was opened.
+#: The hidden input with the quantities and prices that the lines had when the form was opened.
 OPENED_LINES: Final = "opened_lines"
+#: Not the name: forms that were opened before prices were in it are not misread.
+_OPENED_SALT: Final = "orders.lines_with_prices"
 #: Fields of several lines.
 _TEXTS: Final = ("delivery_address", "notes")
 
@@ -49,7 +55,7 @@ def order_amend(request: SignedIn, order_id: int) -> HttpResponse:
         return _show(request, order, form, EntryLines(rows, order.items.all()))
     action, _colon, argument = request.POST.get("action", "").partition(":")
     if action == "add" and is_partial(request):
-        lines = EntryLines(agreed=order.items.all())
+        lines = EntryLines(placed=order.items.all())
         return answer_line(request, lines, order.customer.price_list)
     lines = EntryLines(entry_lines(request.POST), order.items.all())
     if action == "place":
@@ -69,13 +75,15 @@ def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -
     if not form.is_valid() or problems:
         return _show(request, order, form, lines, Answer(problems, status=422))
     head = _changed(form.cleaned_data, order)
+    if any(line.is_share for line in lines):
+        lines.price_by(order.customer.price_list, request.user)
     if head.get("delivery_address") == "":
         head["delivery_address"] = order.customer.address
     try:
         amended = services.amend_order(
             actor=request.user,
             order_id=order.pk,
-            items=[services.NewItem(line.product_id, line.pieces or 0) for line in lines],
+            items=lines.wanted,
             prices=lines.seen_prices,
             **head,
         )
@@ -118,12 +126,13 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
     rows = []
     for product_id in typed | now:
         line, item = typed.get(product_id), now.get(product_id)
-        mine, theirs = (line.pieces or 0) if line else 0, item.quantity if item else 0
-        was = before.get(product_id, 0) if before is not None else None
+        mine = _Held(line.pieces or 0, line.unit_price) if line else _NONE
+        theirs = _Held(item.quantity, item.unit_price) if item else _NONE
+        was = before.get(product_id, _NONE) if before is not None else None
         if line and (mine == theirs or mine != was):
             rows.append(line)
         elif item and mine == was:
-            rows.append(EntryLine(product_id, str(theirs)))
+            rows.append(EntryLine(product_id, str(item.quantity)))
         if mine == theirs:
             continue
         label = item.sku if item else line.sku if line else ""
@@ -132,25 +141,42 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
             continue
         changes = True
         if theirs != was:
-            differences.append(Difference(label, str(theirs), str(mine)))
-    lines.rows, lines.agreed = rows, now
+            differences.append(Difference(label, theirs.beside(mine), mine.beside(theirs)))
+    lines.rows, lines.placed = rows, now
     lines.fill()
     return replace(found, differences=differences, taken=taken, changes=changes)
 
 
-def _opened_lines(request: SignedIn) -> Mapping[int, int] | None:
+class _Held(NamedTuple):
+    """What an order has of a product, and at which price."""
+
+    pieces: int
+    unit_price: Decimal
+
+    def beside(self, other: "_Held") -> str:
+        """In words: with its price, if that is what differs."""
+        if not self.pieces or self.unit_price == other.unit_price or not other.pieces:
+            return grouped(self.pieces)
+        price = number_format(self.unit_price, 2, force_grouping=True)
+        return f"{grouped(self.pieces)} x R$ {price}"
+
+
+_NONE: Final = _Held(0, Decimal(0))
+
+
+def _opened_lines(request: SignedIn) -> Mapping[int, _Held] | None:
     """What `_remember_lines` said; None if the form does not tell, or not in our hand: then all that differs from now
     counts as typed."""
     try:
-        held = signing.loads(request.POST.get(OPENED_LINES, ""), salt=OPENED_LINES)
+        held = signing.loads(request.POST.get(OPENED_LINES, ""), salt=_OPENED_SALT)
     except signing.BadSignature:
         return None
-    return {int(product_id): quantity for product_id, quantity in held.items()}
+    return {int(pk): _Held(pieces, Decimal(price)) for pk, (pieces, price) in held.items()}
 
 
 def _remember_lines(items: Iterable[OrderItem]) -> str:
-    held = {item.product_id: item.quantity for item in items}
-    return signing.dumps(held, salt=OPENED_LINES, compress=True)
+    held = {item.product_id: (item.quantity, to_text(item.unit_price)) for item in items}
+    return signing.dumps(held, salt=_OPENED_SALT, compress=True)
 
 
 def _show(

@@ -257,7 +257,7 @@ def answer_line(request: SignedIn, lines: EntryLines, price_list: PriceList | No
         return render(request, "orders/order_entry.html#scan_problem", context, status=422)
     [product] = found
     line = lines.put(product, "1")
-    lines.price_by(price_list)
+    lines.price_by(price_list, request.user)
     response = render(request, "orders/order_entry.html#line", {"line": line})
     response["HX-Trigger"] = json.dumps({"line:added": {"id": product.pk}})
     return response
@@ -275,11 +275,13 @@ def _place(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpRespons
     if not form.is_valid() or problems:
         return _show(request, form, lines, Answer(problems, status=422))
     head = form.cleaned_data
+    if any(line.is_share for line in lines):
+        lines.price_by(_price_list(request.POST), request.user)
     try:
         placement = services.place_order(
             actor=request.user,
             customer_id=head["customer"],
-            items=[services.NewItem(line.product_id, line.pieces or 0) for line in lines],
+            items=lines.wanted,
             idempotency_key=head["idempotency_key"],
             notes=head["notes"],
             due_date=head["due_date"],
@@ -349,7 +351,7 @@ def show_form(
     """Order entry with its lines and what is wrong with them: the form alone for htmx, the page otherwise."""
     posted = request.POST
     price_list = context["customer"].price_list if context["customer"] else None
-    lines.price_by(price_list)
+    lines.price_by(price_list, request.user)
     context = {
         "form": form,
         "lines": lines,

@@ -4,12 +4,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from catalog.models import PriceList, Product
 from catalog.queries import as_record, find_by_codes, get_products, prices_on, shared_by
 from orders.forms import EntryLine, PastedLine, pasted_lines
 from orders.models import MOST_ITEMS, Order, OrderItem
+from orders.services import NewItem
 
 #: Of a long paste with the wrong column, the first few lines say it all.
 MOST_PROBLEMS: Final = 10
@@ -25,13 +28,13 @@ def no_product(code: str) -> str:
 class EntryLines:
     """The lines of one form.
 
-    `agreed` are those of the order that is being changed, if one is: their price stays, and it holds their pieces.
+    `placed` are those of the order that is being changed, if one is: their price stays, and it holds their pieces.
     All others cost what their products do until `price_by` says what the customer pays.
     """
 
-    def __init__(self, rows: Iterable[EntryLine] = (), agreed: Iterable[OrderItem] = ()) -> None:
+    def __init__(self, rows: Iterable[EntryLine] = (), placed: Iterable[OrderItem] = ()) -> None:
         self.rows = list(rows)
-        self.agreed = {item.product_id: item for item in agreed}
+        self.placed = {item.product_id: item for item in placed}
         self.products: dict[int, Product] = {}
         self.fill()
 
@@ -57,22 +60,29 @@ class EntryLines:
 
     def describe(self, row: EntryLine, product: Product) -> None:
         """What the product is called, what a piece costs this order, and how many it may have."""
-        record, item = as_record(product), self.agreed.get(product.pk)
+        record, item = as_record(product), self.placed.get(product.pk)
         row.sku, row.name = record["sku"], record["name"]
-        row.price = item.unit_price if item else record["price"]
+        row.price = (item.list_price or item.unit_price) if item else record["price"]
+        if item and row.agreed is None:
+            row.agreed = number_format(item.unit_price, 2) if item.list_price else ""
         held = item.quantity if item else 0
         row.available = record["available"] + held
         is_more = (row.pieces or 0) > held
         row.error = _("Not sold at present.") if is_more and not record["is_active"] else ""
+        if row.is_agreed and row.agreed_price is None:
+            row.price_error = _("Write a price like 8.90, or 5% for a discount.")
 
-    def price_by(self, price_list: PriceList | None) -> None:
-        """What the lines cost those who buy by this list: one statement at most, whatever their number."""
-        if price_list is None:
-            return
-        prices = prices_on(price_list, self.products.values())
+    def price_by(self, price_list: PriceList | None, seller: User) -> None:
+        """What the lines cost those who buy by this list, and how low this person may go: one statement at most,
+        whatever the number of lines."""
+        prices = prices_on(price_list, self.products.values()) if price_list else {}
         for row in self.rows:
-            if row.product_id not in self.agreed:
+            item = self.placed.get(row.product_id)
+            if item is None:
                 row.price = prices.get(row.product_id, row.price)
+            row.lowest = seller.lowest_price(row.price)
+            if item:
+                row.lowest = min(row.lowest, item.unit_price)
 
     def add(self, wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
         """Add products by code; those that no product has, or several, come back with what is wrong."""
@@ -128,8 +138,8 @@ class EntryLines:
             if row := present.get(item.product_id):
                 row.quantity = str((row.pieces or 0) + item.quantity)
             else:
-                agreed = str(int(item.unit_price * 100))
-                self.rows.append(EntryLine(item.product_id, str(item.quantity), seen=agreed))
+                paid = str(int((item.list_price or item.unit_price) * 100))
+                self.rows.append(EntryLine(item.product_id, str(item.quantity), seen=paid))
         self.fill()
 
     def remove(self, product: str) -> None:
@@ -165,14 +175,32 @@ class EntryLines:
         none = []
         if not self.rows:
             give_up = _("An order keeps at least one line. To give it up, cancel it.")
-            none.append(give_up if self.agreed else _("Add at least one product."))
-        wrong = [f"{row.sku}: {row.error}" for row in self.rows if row.error]
+            none.append(give_up if self.placed else _("Add at least one product."))
+        wrong = [
+            f"{row.sku}: {error}" for row in self.rows if (error := row.error or row.price_error)
+        ]
         return [*none, *wrong[:MOST_PROBLEMS]]
 
     @property
     def seen_prices(self) -> dict[int, Decimal]:
-        """By product, the price that the page has shown."""
-        return {row.product_id: seen for row in self.rows if (seen := row.seen_price) is not None}
+        """By product, the customer's price that the page has shown, where it counts: an agreed one holds without it."""
+        return {
+            row.product_id: seen
+            for row in self.rows
+            if (seen := row.seen_price) is not None and (not row.is_agreed or row.is_share)
+        }
+
+    @property
+    def wanted(self) -> list[NewItem]:
+        """What the order's service is asked for. A line that is there already is asked for at the price in sight."""
+        return [
+            NewItem(
+                row.product_id,
+                row.pieces or 0,
+                row.unit_price if row.product_id in self.placed else row.agreed_price,
+            )
+            for row in self.rows
+        ]
 
     @property
     def total(self) -> Decimal:

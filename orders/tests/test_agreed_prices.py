@@ -1,0 +1,554 @@
+"""Prices that people agree upon line by line: who may go how low, and that what was agreed upon stays."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from catalog.models import Product
+from catalog.services import create_price_list, update_product
+from customers.models import Customer
+from customers.services import update_customer
+from erp_site import integrity
+from erp_site.core.errors import IdempotencyKeyReused, Invalid
+from erp_site.core.models import Event
+from erp_site.testing import HTMX, Api, level_of, record_counts, text_of
+from orders.forms import agreed_on
+from orders.models import Order, OrderAmendment, OrderItem, percent_off
+from orders.schemas import OrderOut
+from orders.services import (
+    NewItem,
+    PriceChanged,
+    PriceTooLow,
+    amend_order,
+    place_order,
+    price_order,
+)
+
+from .test_amend_pages import form_of
+from .test_amending import STATEMENTS_TO_AMEND
+from .test_pages import entry
+from .test_services import STATEMENTS_TO_PLACE
+
+pytestmark = pytest.mark.django_db
+D = Decimal
+
+
+@pytest.fixture
+def seller(operator: User) -> User:
+    """An operator who may take 10 % off."""
+    operator.discount_limit = D(10)
+    operator.save(update_fields=["discount_limit"])
+    return operator
+
+
+@pytest.fixture
+def agree(place: Callable[..., Order], seller: User) -> Callable[..., Order]:
+    """An order of (product, quantity, agreed price) triples."""
+
+    def make(*lines: tuple[Product, int, str | None], **fields: Any) -> Order:
+        return place(items=wanted(*lines), **{"actor": seller, **fields})
+
+    return make
+
+
+def wanted(*lines: tuple[Product, int, str | None]) -> list[NewItem]:
+    return [NewItem(it.pk, quantity, D(price) if price else None) for it, quantity, price in lines]
+
+
+def amend(actor: User, order: Order, *lines: tuple[Product, int, str | None], **more: Any) -> Order:
+    return amend_order(actor=actor, order_id=order.pk, items=wanted(*lines), **more)
+
+
+def lines(order: Order) -> list[tuple[str, int, Decimal, Decimal | None, Decimal]]:
+    columns = ("sku", "quantity", "unit_price", "list_price", "subtotal")
+    return list(order.items.order_by("pk").values_list(*columns))
+
+
+# --- placing
+
+
+def test_an_agreed_price_takes_the_place_of_the_customers(
+    agree: Callable[..., Order], make_product: Callable[..., Product]
+) -> None:
+    coffee, sugar = make_product("COFFEE", price="10.00"), make_product("SUGAR", price="4.79")
+    order = agree((coffee, 3, "9.50"), (sugar, 2, None))
+    assert lines(order) == [
+        ("COFFEE", 3, D("9.50"), D("10.00"), D("28.50")),
+        ("SUGAR", 2, D("4.79"), None, D("9.58")),
+    ]
+    assert order.total == D("38.08")
+    [event] = Event.objects.filter(type="order.placed")
+    assert [
+        (it["sku"], it["unit_price"], it.get("list_price")) for it in event.payload["items"]
+    ] == [("COFFEE", "9.50", "10.00"), ("SUGAR", "4.79", None)]
+    assert dict(integrity.inspect().examples) == {}
+
+
+def test_what_is_agreed_upon_at_the_customers_price_is_no_agreement(
+    agree: Callable[..., Order], product: Product
+) -> None:
+    assert lines(agree((product, 1, "10.00"))) == [(product.sku, 1, D("10.00"), None, D("10.00"))]
+
+
+def test_how_low_one_may_go_counts_from_what_the_customer_pays(
+    agree: Callable[..., Order], product: Product, manager: User, customer: Customer
+) -> None:
+    """Of 10.00 the customer's list takes a fifth off; of those 8.00 the seller a tenth."""
+    resellers = create_price_list(actor=manager, name="Revenda", discount=D(20))
+    update_customer(actor=manager, customer_id=customer.pk, price_list_id=resellers.pk)
+    with pytest.raises(PriceTooLow) as refused:
+        agree((product, 1, "7.19"))
+    assert refused.value.facts["items"] == [
+        {
+            "product_id": product.pk,
+            "sku": product.sku,
+            "agreed_price": D("7.19"),
+            "list_price": D("8.00"),
+            "lowest_price": D("7.20"),
+        }
+    ]
+    assert lines(agree((product, 1, "7.20"))) == [(product.sku, 1, D("7.20"), D("8.00"), D("7.20"))]
+
+
+def test_a_price_that_is_too_low_books_nothing(
+    agree: Callable[..., Order], make_product: Callable[..., Product], manager: User
+) -> None:
+    low, fine = make_product(price="10.00"), make_product(price="10.00")
+    before = record_counts()
+    with pytest.raises(PriceTooLow) as refused:
+        agree((low, 1, "8.99"), (fine, 1, "9.00"))
+    assert [it["sku"] for it in refused.value.facts["items"]] == [low.sku]
+    assert (record_counts(), level_of(low).reserved) == (before, 0)
+    assert agree((low, 1, "0.01"), actor=manager).total == D("0.01")
+
+
+def test_without_a_limit_of_their_own_people_keep_to_the_customers_price_or_above(
+    place: Callable[..., Order], operator: User, product: Product
+) -> None:
+    with pytest.raises(PriceTooLow):
+        place(items=wanted((product, 1, "9.99")))
+    dearer = place(items=wanted((product, 1, "10.01")))
+    assert lines(dearer) == [(product.sku, 1, D("10.01"), D("10.00"), D("10.01"))]
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "0.001", "100000000"])
+def test_what_is_no_price_is_refused_with_the_line_named(
+    agree: Callable[..., Order], make_product: Callable[..., Product], manager: User, price: str
+) -> None:
+    first, second = make_product(), make_product()
+    with pytest.raises(Invalid) as refused:
+        agree((first, 1, None), (second, 1, price), actor=manager)
+    assert [(it["pointer"], it["code"]) for it in refused.value.facts["errors"]] == [
+        ("/items/1/agreed_price", "out_of_range")
+    ]
+
+
+def test_one_product_has_one_price(agree: Callable[..., Order], product: Product) -> None:
+    order = agree((product, 1, "9.50"), (product, 2, "9.50"))
+    assert lines(order) == [(product.sku, 3, D("9.50"), D("10.00"), D("28.50"))]
+    for other in (None, "9.60"):
+        with pytest.raises(Invalid) as refused:
+            agree((product, 1, "9.50"), (product, 2, other))
+        assert refused.value.facts["errors"][0]["pointer"] == "/items/1/agreed_price"
+
+
+def test_a_key_is_bound_to_the_prices_too(agree: Callable[..., Order], product: Product) -> None:
+    order = agree((product, 1, "9.50"), key="one")
+    assert agree((product, 1, "9.5"), key="one").pk == order.pk
+    for other in (None, "9.60"):
+        with pytest.raises(IdempotencyKeyReused):
+            agree((product, 1, other), key="one")
+    assert Order.objects.count() == 1
+
+
+def test_agreeing_costs_no_statement(
+    seller: User, customer: Customer, make_product: Callable[..., Product]
+) -> None:
+    many = [make_product() for _ in range(3)]
+    place_order(  # the first order of a process asks more
+        actor=seller, customer_id=customer.pk, items=wanted((many[0], 1, None)), idempotency_key="0"
+    )
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        place_order(
+            actor=seller,
+            customer_id=customer.pk,
+            items=wanted(*((it, 1, "9.00") for it in many)),
+            idempotency_key="1",
+        )
+    statements = [it["sql"] for it in asked if "SAVEPOINT" not in it["sql"]]
+    assert len(statements) <= STATEMENTS_TO_PLACE
+
+
+def test_a_dry_run_prices_by_what_was_agreed_upon_and_refuses_as_the_order_would(
+    seller: User, customer: Customer, product: Product
+) -> None:
+    def price(agreed: str) -> Any:
+        return price_order(
+            actor=seller, customer_id=customer.pk, items=wanted((product, 2, agreed))
+        )
+
+    quote = price("9.00")
+    assert [(it.unit_price, it.list_price, it.subtotal) for it in quote.items] == [
+        (D("9.00"), D("10.00"), D("18.00"))
+    ]
+    with pytest.raises(PriceTooLow):
+        price("8.99")
+
+
+# --- amending
+
+
+def test_a_line_that_stays_keeps_its_agreed_price(
+    agree: Callable[..., Order], seller: User, make_product: Callable[..., Product], manager: User
+) -> None:
+    coffee, sugar = make_product("COFFEE", price="10.00"), make_product("SUGAR", price="5.00")
+    order = agree((coffee, 2, "9.50"))
+    update_product(actor=manager, product_id=coffee.pk, price=D(20))
+    amended = amend(seller, order, (coffee, 3, None), (sugar, 1, "4.80"))
+    assert lines(amended) == [
+        ("COFFEE", 3, D("9.50"), D("10.00"), D("28.50")),
+        ("SUGAR", 1, D("4.80"), D("5.00"), D("4.80")),
+    ]
+    assert amended.total == D("33.30")
+
+
+def test_another_price_alone_is_an_amendment_that_moves_no_stock(
+    agree: Callable[..., Order], seller: User, product: Product
+) -> None:
+    order = agree((product, 2, None))
+    before = record_counts()
+    amended = amend(seller, order, (product, 2, "9.50"), reason="A good customer")
+    assert lines(amended) == [(product.sku, 2, D("9.50"), D("10.00"), D("19.00"))]
+    assert (amended.version, amended.total) == (2, D("19.00"))
+    [amendment] = OrderAmendment.objects.all()
+    assert amendment.items == [
+        {
+            "product_id": product.pk, "sku": product.sku, "name": product.name, "from": 2, "to": 2,
+            "unit_price": ["10.00", "9.50"],
+        }
+    ]  # fmt: skip
+    assert amendment.changes == {"total": ["20.00", "19.00"]}
+    [event] = Event.objects.filter(type="order.amended")
+    assert event.payload["item_changes"] == amendment.items
+    assert event.payload["items"][0]["list_price"] == "10.00"
+    after = record_counts()
+    assert {name for name in after if after[name] != before[name]} == {"OrderAmendment", "Event"}
+    assert after["Event"] == before["Event"] + 1
+    assert dict(integrity.inspect().examples) == {}
+    again = amend(seller, order, (product, 2, "9.50"))
+    assert (again.version, record_counts()) == (2, after)
+
+
+def test_an_agreement_is_taken_back_by_the_customers_price(
+    agree: Callable[..., Order], seller: User, product: Product
+) -> None:
+    order = agree((product, 2, "9.50"))
+    amended = amend(seller, order, (product, 2, "10.00"))
+    assert lines(amended) == [(product.sku, 2, D("10.00"), None, D("20.00"))]
+
+
+def test_more_pieces_at_a_price_are_agreed_upon_by_who_adds_them(
+    agree: Callable[..., Order], seller: User, manager: User, product: Product
+) -> None:
+    """A manager's half price for two is none for five that an operator adds; fewer, and the rest, they may change."""
+    order = agree((product, 2, "5.00"), actor=manager)
+    before = record_counts()
+    with pytest.raises(PriceTooLow):
+        amend(seller, order, (product, 5, None))
+    assert record_counts() == before
+    amended = amend(seller, order, (product, 1, None), notes="Ring")
+    assert (lines(amended)[0][:3], amended.notes) == ((product.sku, 1, D("5.00")), "Ring")
+    assert amend(manager, order, (product, 5, None)).total == D("25.00")
+
+
+def test_a_line_that_became_dearer_meanwhile_may_get_more_of_what_was_promised(
+    place: Callable[..., Order], operator: User, manager: User, product: Product
+) -> None:
+    order = place((product, 2))
+    update_product(actor=manager, product_id=product.pk, price=D(20))
+    assert amend(operator, order, (product, 3, None)).total == D("30.00")
+
+
+def test_amending_prices_costs_as_many_statements_as_amending_lines(
+    agree: Callable[..., Order], seller: User, make_product: Callable[..., Product]
+) -> None:
+    products = [make_product() for _ in range(4)]
+    order = agree(*((it, 1, None) for it in products))
+    with CaptureQueriesContext(connection) as asked:
+        amend(seller, order, *((it, 1, "9.50") for it in products))
+    statements = [it["sql"] for it in asked if "SAVEPOINT" not in it["sql"]]
+    assert len(statements) < STATEMENTS_TO_AMEND
+
+
+def test_the_database_keeps_no_list_price_that_says_nothing(
+    agree: Callable[..., Order], product: Product
+) -> None:
+    [item] = agree((product, 1, None)).items.all()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        OrderItem.objects.filter(pk=item.pk).update(list_price=item.unit_price)
+
+
+# --- the API
+
+
+def test_the_api_takes_and_answers_agreed_prices(
+    api_as: Callable[..., Api],
+    seller: User,
+    customer: Customer,
+    make_product: Callable[..., Product],
+) -> None:
+    api = api_as(seller)
+    agreed, plain = make_product(price="10.00"), make_product(price="5.00")
+    body = {
+        "customer_id": customer.pk,
+        "items": [
+            {"product_id": agreed.pk, "quantity": 2, "agreed_price": "9.5"},
+            {"product_id": plain.pk, "quantity": 1},
+        ],
+    }
+    quoted = api.post("/orders?dry_run=true", body).body
+    placed = api.post("/orders", {**body, "idempotency_key": "k"})
+    assert (placed.status, placed.body["total"]) == (201, "24.00")
+    for answer in (quoted, placed.body, api.get(f"/orders/{placed.body['id']}").body):
+        assert [(it["unit_price"], it.get("list_price")) for it in answer["items"]] == [
+            ("9.50", "10.00"),
+            ("5.00", None),
+        ]
+        assert ["list_price" in it for it in answer["items"]] == [True, False]
+    assert OrderOut.model_validate(placed.body).model_dump(mode="json") == placed.body
+    amended = api(
+        "patch",
+        f"/orders/{placed.body['id']}",
+        {"items": [{"product_id": agreed.pk, "quantity": 2, "agreed_price": "9.00"}]},
+    )
+    assert (amended.status, amended.body["total"]) == (200, "18.00")
+    [row] = api.get(f"/orders/{placed.body['id']}/amendments").body["items"]
+    assert [(it["from"], it["to"], it.get("unit_price")) for it in row["items"]] == [
+        (2, 2, ["9.50", "9.00"]),
+        (1, 0, None),
+    ]
+
+
+def test_the_api_says_how_low_one_may_go(
+    api_as: Callable[..., Api], seller: User, customer: Customer, product: Product
+) -> None:
+    refused = api_as(seller).post(
+        "/orders",
+        {
+            "customer_id": customer.pk,
+            "items": [{"product_id": product.pk, "quantity": 1, "agreed_price": "8.99"}],
+            "idempotency_key": "k",
+        },
+    )
+    assert (refused.status, refused.code) == (403, "price_too_low")
+    assert refused.body["items"] == [
+        {
+            "product_id": product.pk, "sku": product.sku, "agreed_price": "8.99", "list_price": "10.00",
+            "lowest_price": "9.00",
+        }
+    ]  # fmt: skip
+    assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize("price", [9.5, 9, "9,50", "9.555", "0", "-1", "", "100000000.00", True])
+def test_the_api_refuses_what_is_no_price(
+    api_as: Callable[..., Api], seller: User, customer: Customer, product: Product, price: Any
+) -> None:
+    answer = api_as(seller).post(
+        "/orders",
+        {
+            "customer_id": customer.pk,
+            "items": [{"product_id": product.pk, "quantity": 1, "agreed_price": price}],
+            "idempotency_key": "k",
+        },
+    )
+    assert answer.status == 422
+    assert [it["pointer"] for it in answer.body["errors"]] == ["/items/0/agreed_price"]
+
+
+# --- order entry
+
+
+@pytest.fixture
+def desk(desk_of: Callable[[User], Client], seller: User) -> Client:
+    return desk_of(seller)
+
+
+@pytest.mark.parametrize(
+    ("typed", "agreed"),
+    [
+        ("8.90", "8.90"),
+        (" R$ 8,90 ", "8.90"),
+        ("9", "9"),
+        ("5%", "9.50"),
+        ("-5 %", "9.50"),
+        ("\N{MINUS SIGN}5%", "9.50"),
+        ("+5%", "10.50"),
+        ("7.25%", "9.28"),  # 9.275, and halves go away from zero
+        ("1,234.50", "1234.50"),
+        ("", None),
+        ("0", None),
+        ("8.905", None),
+        ("100%", None),
+        ("%", None),
+        ("5%%", None),
+        ("cheap", None),
+        ("100000000", None),
+        ("9" * 14 + "%", None),
+    ],
+)
+def test_a_price_is_typed_as_people_say_it(typed: str, agreed: str | None) -> None:
+    assert agreed_on(typed, D("10.00")) == (D(agreed) if agreed else None)
+
+
+def test_order_entry_asks_only_those_who_may_agree(
+    desk_of: Callable[[User], Client], seller: User, viewer: User, manager: User, product: Product
+) -> None:
+    add = {"action": "add", "code": product.sku}
+    for user, asks in ((seller, True), (manager, True)):
+        row = desk_of(user).post("/orders/new", add, headers=HTMX).content.decode()
+        assert ('name="agreed"' in row) is asks
+    seller.discount_limit = D(0)
+    seller.save(update_fields=["discount_limit"])
+    row = desk_of(seller).post("/orders/new", add, headers=HTMX).content.decode()
+    assert 'name="agreed"' not in row
+
+
+def test_an_order_is_placed_at_the_typed_prices(
+    desk: Client, customer: Customer, make_product: Callable[..., Product]
+) -> None:
+    first, second, third = (make_product(price="10.00") for _ in range(3))
+    form = entry(customer, (first, "2"), (second, "1"), (third, "1")) | {
+        "agreed": ["9.50", "10%", ""],
+        "seen": ["1000"] * 3,
+    }
+    assert desk.post("/orders/new", form, headers=HTMX)["HX-Redirect"]
+    [order] = Order.objects.all()
+    assert [(it[2], it[3]) for it in lines(order)] == [
+        (D("9.50"), D("10.00")),
+        (D("9.00"), D("10.00")),
+        (D("10.00"), None),
+    ]
+    page = text_of(desk.get(f"/orders/{order.pk}"))
+    assert "R$ 9.50 \N{MINUS SIGN}5 % of R$ 10.00" in page
+
+
+def test_an_agreed_price_holds_though_the_customers_changed_and_a_share_of_it_does_not(
+    desk: Client, customer: Customer, product: Product, manager: User
+) -> None:
+    form = entry(customer, (product, "1")) | {"agreed": ["9.50"], "seen": ["1000"]}
+    update_product(actor=manager, product_id=product.pk, price=D("10.40"))
+    share = desk.post("/orders/new", form | {"agreed": ["5%"]}, headers=HTMX)
+    assert (share.status_code, Order.objects.count()) == (422, 0)
+    assert "costs R$ 10.40 now, not R$ 10.00" in text_of(share)
+    assert desk.post("/orders/new", form, headers=HTMX)["HX-Redirect"]
+    assert lines(Order.objects.get())[0][2:4] == (D("9.50"), D("10.40"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("8.99", "you may go down to R$ 9.00"),
+        ("cheap", "Write a price like 8.90, or 5% for a discount."),
+    ],
+)
+def test_a_refused_price_stays_as_typed_and_says_why(
+    desk: Client, customer: Customer, product: Product, typed: str, says: str
+) -> None:
+    form = entry(customer, (product, "2")) | {"agreed": [typed], "seen": ["1000"]}
+    response = desk.post("/orders/new", form, headers=HTMX)
+    [line] = response.context["lines"]
+    assert (response.status_code, line.agreed, line.quantity) == (422, typed, "2")
+    assert says in text_of(response)
+    assert not Order.objects.exists()
+
+
+def test_a_repeated_order_does_not_repeat_what_was_agreed_upon(
+    desk: Client, agree: Callable[..., Order], product: Product
+) -> None:
+    order = agree((product, 2, "9.50"))
+    [line] = desk.get(f"/orders/new?repeat={order.pk}").context["lines"]
+    assert (line.agreed, line.unit_price, line.price_before) == (None, D("10.00"), None)
+
+
+# --- the page on which an order is changed
+
+
+def test_an_order_is_changed_with_its_agreed_prices_in_sight(
+    desk: Client, agree: Callable[..., Order], seller: User, make_product: Callable[..., Product]
+) -> None:
+    kept, dropped, anew = (make_product(price="10.00") for _ in range(3))
+    order = agree((kept, 1, "9.50"), (dropped, 1, "9.00"), (anew, 1, None))
+    form = form_of(desk, order)
+    assert form["agreed"] == ["9.50", "9.00", ""]
+    assert desk.post(f"/orders/{order.pk}/amend", form, headers=HTMX)["HX-Redirect"]
+    assert not OrderAmendment.objects.exists()
+    desk.post(f"/orders/{order.pk}/amend", form | {"agreed": ["9.50", "", "5%"]}, headers=HTMX)
+    assert [(it[2], it[3]) for it in lines(order)] == [
+        (D("9.50"), D("10.00")),
+        (D("10.00"), None),
+        (D("9.50"), D("10.00")),
+    ]
+    page = text_of(desk.get(f"/orders/{order.pk}"))
+    assert f"{dropped.name} ({dropped.sku}), price: R$ 9.00 → R$ 10.00" in page
+
+
+def test_who_may_not_agree_changes_an_order_and_leaves_its_prices_alone(
+    desk_of: Callable[[User], Client], place: Callable[..., Order], operator: User, manager: User,
+    product: Product,
+) -> None:  # fmt: skip
+    order = place(actor=manager, items=wanted((product, 3, "5.00")))
+    desk = desk_of(operator)
+    page = desk.get(f"/orders/{order.pk}/amend")
+    assert 'name="agreed"' not in page.content.decode()
+    assert "R$ 5.00" in text_of(page)
+    form = form_of(desk, order) | {"quantity": ["2"]}
+    del form["agreed"]
+    assert desk.post(f"/orders/{order.pk}/amend", form, headers=HTMX)["HX-Redirect"]
+    assert lines(order) == [(product.sku, 2, D("5.00"), D("10.00"), D("10.00"))]
+
+
+def test_of_two_who_change_an_order_at_once_the_price_of_one_and_the_quantity_of_the_other_are_asked_about(
+    desk: Client, agree: Callable[..., Order], manager: User, make_product: Callable[..., Product]
+) -> None:
+    mine, theirs = make_product(price="10.00"), make_product(price="10.00")
+    order = agree((mine, 2, None), (theirs, 2, None))
+    form = form_of(desk, order)
+    amend(manager, order, (mine, 2, None), (theirs, 2, "5.00"))
+    response = desk.post(f"/orders/{order.pk}/amend", form | {"agreed": ["9.50", ""]}, headers=HTMX)
+    assert response.status_code == 422
+    assert [(it.sku, it.unit_price) for it in response.context["lines"]] == [
+        (mine.sku, D("9.50")),
+        (theirs.sku, D("5.00")),
+    ]
+    both = form_of(desk, order)
+    amend(manager, order, (mine, 2, "8.00"), (theirs, 2, None))
+    response = desk.post(
+        f"/orders/{order.pk}/amend", both | {"agreed": ["9.50", "5.00"]}, headers=HTMX
+    )
+    assert "2 x R$ 8.00" in text_of(response)
+    assert "2 x R$ 9.50" in text_of(response)
+
+
+def test_what_was_taken_off_is_said_in_percent() -> None:
+    assert percent_off(None, D("9.50")) == 0
+    assert percent_off(D("10.00"), D("9.50")) == 5
+    assert percent_off(D("9.99"), D("8.90")) == D("10.9")
+    assert percent_off(D("10.00"), D("10.50")) == -5
+
+
+def test_who_saw_no_change_is_not_refused_for_it(
+    agree: Callable[..., Order], product: Product, manager: User
+) -> None:
+    """The price that was seen is compared with the customer's, not with the one agreed upon."""
+    assert agree((product, 1, "9.50"), prices={product.pk: D("10.00")}).total == D("9.50")
+    with pytest.raises(PriceChanged):
+        agree((product, 1, "9.50"), prices={product.pk: D("9.99")})
