@@ -55,6 +55,8 @@ PEOPLE: Final = {
     Role.OPERATOR: "Olívia Santos",
     Role.VIEWER: "Vítor Nogueira",
 }
+#: How much off a price they may agree upon by themselves, in percent.
+LIMITS: Final = {Role.OPERATOR: Decimal(5)}
 #: How busy the desk is, Monday to Sunday.
 WEEK: Final = (13, 12, 10, 10, 9, 3, 0)
 OPENS, CLOSES = time(8), time(18)
@@ -215,7 +217,12 @@ class Story:
         users: dict[Role, User] = {}
         for role, email in LOGINS.items():
             users[role] = User.objects.filter(email=email).first() or create_user(
-                actor=boss, email=email, name=PEOPLE[role], role=role, password=PASSWORD
+                actor=boss,
+                email=email,
+                name=PEOPLE[role],
+                role=role,
+                password=PASSWORD,
+                discount_limit=LIMITS.get(role),
             )
         return users[Role.ADMIN], users[Role.MANAGER], users[Role.OPERATOR]
 

@@ -73,6 +73,9 @@ def test_there_is_a_user_of_each_role_who_can_sign_in(story: str) -> None:
     users = {Role(user.role): user for user in User.objects.filter(email__in=LOGINS.values())}
     assert {role: user.email for role, user in users.items()} == LOGINS
     assert [user.check_password(PASSWORD) for user in users.values()] == [True] * 4
+    assert {role: user.discount_limit for role, user in users.items() if user.discount_limit} == {
+        Role.OPERATOR: 5
+    }
 
 
 def test_there_are_orders_in_every_state(story: str) -> None:
