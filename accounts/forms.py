@@ -1,5 +1,6 @@
 """What people type about themselves, and about those they manage."""
 
+from decimal import Decimal
 from typing import Any
 
 from allauth.account.forms import ResetPasswordForm
@@ -8,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import mail
-from erp_site.core.fields import LineField, ShowsRefusals
+from erp_site.core.fields import LineField, PercentField, ShowsRefusals
 
 from .models import Language, User
 from .roles import Role, may_manage
@@ -70,22 +71,38 @@ class ProfileForm(forms.Form):
 
 
 class UserForm(ShowsRefusals):
-    """Another person's name and role; the roles offered are those that `actor` may grant."""
+    """Another person's name, role and discount limit; the roles offered are those that `actor` may grant.
+
+    One's own role and limit are shown, and stay as they are.
+    """
 
     name = forms.CharField(
         label=_("Name"), max_length=255, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(label=_("Role"))
+    discount_limit = PercentField(
+        label=_("Discount limit (%)"),
+        required=False,
+        help_text=_(
+            "Off the customer's price, on a line of an order. Managers and administrators have no limit."
+        ),
+    )
 
     def __init__(
         self, data: Any = None, *, actor: User, person: User | None = None, **kwargs: Any
     ) -> None:
-        initial = {"name": person.name, "role": person.role} if person else {"role": Role.VIEWER}
+        initial = {"role": Role.VIEWER, "discount_limit": Decimal(0)}
+        if person:
+            initial = {name: getattr(person, name) for name in ("name", "role", "discount_limit")}
         super().__init__(data, initial=initial, **kwargs)
         offered = [role for role in Role if may_manage(Role(actor.role), role)]
         if person and person.pk == actor.pk:
             offered = [Role(actor.role)]
+            self.fields["discount_limit"].disabled = True
         self.fields["role"].choices = [(role.value, role.label) for role in offered]  # type: ignore[attr-defined]  # a choice field
+
+    def clean_discount_limit(self) -> Decimal:
+        return self.cleaned_data["discount_limit"] or Decimal(0)
 
 
 class NewUserForm(UserForm):
@@ -103,7 +120,7 @@ class NewUserForm(UserForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    field_order = ("name", "email", "role", "password")
+    field_order = ("name", "email", "role", "discount_limit", "password")
 
 
 class PasswordForm(ShowsRefusals):

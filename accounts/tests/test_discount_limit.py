@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 
 from accounts.models import User
 from accounts.roles import ROLE_PERMISSIONS, Permission, Role
 from accounts.services import OwnAccount, create_user, update_user
 from erp_site.core.errors import Denied, Invalid
 from erp_site.core.models import Event
-from erp_site.testing import PASSWORD, Api
+from erp_site.testing import PASSWORD, Api, text_of
 
 D = Decimal
 NONE = D(0)
@@ -236,3 +237,107 @@ class TestApi:
             (error,) = answer.body["errors"]
             assert (error["pointer"], error["code"]) == ("/discount_limit", code)
         assert (limit_of(operator), User.objects.count()) == (NONE, 2)
+
+
+class TestPages:
+    @pytest.fixture
+    def desk(self, desk_of: Callable[[User], Client], manager: User) -> Client:
+        return desk_of(manager)
+
+    @pytest.mark.parametrize(
+        ("language", "typed", "limit"),
+        [
+            ("pt-br", "7,5", "7.50"),
+            ("pt-br", "7,5 %", "7.50"),
+            ("en", "12%", "12"),
+            ("en", "", "0"),
+        ],
+    )
+    def test_it_is_read_as_people_write_it(
+        self, desk: Client, manager: User, operator: User, language: str, typed: str, limit: str
+    ) -> None:
+        User.objects.filter(pk=manager.pk).update(language=language)
+        User.objects.filter(pk=operator.pk).update(discount_limit=D(50))
+        desk.post("/users/new", {**NEW, "password": PASSWORD, "discount_limit": typed})
+        changed = {"name": operator.name, "role": "operator", "discount_limit": typed}
+        assert desk.post(f"/users/{operator.pk}", changed).status_code == 302
+        nina = User.objects.get(email="nina@example.com")
+        assert (limit_of(nina), limit_of(operator)) == (D(limit), D(limit))
+
+    @pytest.mark.parametrize(
+        ("typed", "message"),
+        [
+            ("100", OUT_OF_RANGE),
+            ("-1", OUT_OF_RANGE),
+            ("half", "Write a percentage like 7 or 7.5."),
+            ("7.555", "A percentage has at most two decimals."),
+        ],
+    )
+    def test_a_refused_form_says_where_and_keeps_what_was_typed(
+        self, desk: Client, operator: User, typed: str, message: str
+    ) -> None:
+        body = {"name": "Another", "role": "viewer", "discount_limit": typed}
+        for path, sent in ((f"/users/{operator.pk}", body), ("/users/new", NEW | body)):
+            response = desk.post(path, sent)
+            assert response.status_code == 422
+            form = response.context["form"]
+            assert form.errors == {"discount_limit": [message]}
+            assert {name: form[name].value() for name in body} == body
+        operator.refresh_from_db()
+        assert (operator.role, operator.discount_limit, User.objects.count()) == (
+            "operator",
+            NONE,
+            2,
+        )
+
+    @pytest.mark.parametrize("role", ["operator", "manager"])
+    def test_the_present_one_stands_in_the_field(
+        self, desk: Client, make_user: MakeUser, role: str
+    ) -> None:
+        user = make_user(role, discount_limit=D("7.50"))
+        field = desk.get(f"/users/{user.pk}").context["form"]["discount_limit"]
+        assert (field.label, 'value="7.5"' in str(field)) == ("Discount limit (%)", True)
+        assert "disabled" not in str(field)
+        assert "Discount limit (%) (optional)" in text_of(desk.get(f"/users/{user.pk}"))
+        assert 'value="0"' in str(desk.get("/users/new").context["form"]["discount_limit"])
+
+    def test_ones_own_is_shown_and_stays(self, desk: Client, manager: User) -> None:
+        User.objects.filter(pk=manager.pk).update(discount_limit=D(5))
+        path = f"/users/{manager.pk}"
+        page = desk.get(path)
+        field = str(page.context["form"]["discount_limit"])
+        assert ('value="5"' in field, "disabled" in field) == (True, True)
+        assert "(optional)" not in text_of(page)
+        typed = {"name": "Marcos", "role": "manager", "discount_limit": "50"}
+        assert desk.post(path, typed).status_code == 302
+        manager.refresh_from_db()
+        assert (manager.name, manager.discount_limit) == ("Marcos", D(5))
+
+    @pytest.mark.parametrize(
+        ("language", "told"),
+        [
+            ("en", "Changed: discount limit 0 % → 7.5 %"),
+            ("pt-br", "Alterado: desconto máximo 0 % → 7,5 %"),
+        ],
+    )
+    def test_the_history_of_a_user_says_from_what_to_what(
+        self, desk: Client, manager: User, operator: User, language: str, told: str
+    ) -> None:
+        User.objects.filter(pk=manager.pk).update(language=language)
+        update_user(actor=manager, user_id=operator.pk, discount_limit=D("7.5"))
+        assert told in text_of(desk.get(f"/users/{operator.pk}"))
+
+    def test_operators_with_a_limit_read_it_in_their_profile(
+        self, desk_of: Callable[[User], Client], make_user: MakeUser
+    ) -> None:
+        shown = {
+            (role, limit): "Discount limit"
+            in text_of(desk_of(make_user(role, discount_limit=D(limit))).get("/accounts/profile/"))
+            for role, limit in (
+                ("viewer", 5),
+                ("operator", 0),
+                ("operator", 5),
+                ("manager", 5),
+            )
+        }
+        assert [key for key, is_shown in shown.items() if is_shown] == [("operator", 5)]

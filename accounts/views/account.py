@@ -188,7 +188,7 @@ def sign_up_done(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def profile(request: SignedIn) -> HttpResponse:
-    """One's own name and language; address and role are shown, and changed by a manager."""
+    """One's own name and language; address, role and discount limit are shown, and changed by a manager."""
     user = request.user
     form = ProfileForm(request.POST or None, initial={"name": user.name, "language": user.language})
     if request.method == "POST" and form.is_valid():

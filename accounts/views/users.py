@@ -66,6 +66,7 @@ def user_new(request: SignedIn) -> HttpResponse:
                 name=typed["name"],
                 role=typed["role"],
                 password=typed["password"] or None,
+                discount_limit=typed["discount_limit"],
             )
         except (Duplicate, Invalid) as refusal:
             form.add_refusal(refusal)
@@ -97,7 +98,7 @@ def _is_link_sent(request: SignedIn, user: User) -> bool:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Permission.VIEW_USERS)
 def user_detail(request: SignedIn, user_id: int) -> HttpResponse:
-    """One person: name and role are changed here, as far as the reader may."""
+    """One person: name, role and discount limit are changed here, as far as the reader may."""
     if request.method != "POST":
         return _show(request, queries.get_user(user_id))
     person = queries.get_user(user_id)
