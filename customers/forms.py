@@ -53,7 +53,13 @@ class CustomerForm(ShowsRefusals):
         widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
     )
     price_list_id = forms.TypedChoiceField(
-        label=_("Price list"), required=False, coerce=int, empty_value=None
+        label=_("Price list"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        error_messages={
+            "invalid_choice": _("This price list is deleted: choose another one, or none.")
+        },
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -65,6 +71,10 @@ class CustomerForm(ShowsRefusals):
 
     @cached_property
     def price_lists(self) -> Sequence[tuple[int | str, Any]]:
-        """What there is to choose from. Where there are no lists: nothing, and the field is not shown."""
-        found = price_list_choices()
-        return [("", _("— ordinary prices —")), *found] if found else []
+        """What there is to choose from; ordinary prices first."""
+        return [("", _("— ordinary prices —")), *price_list_choices()]
+
+    @property
+    def shows_price_lists(self) -> bool:
+        """Where there are none, nothing is asked; but who chose the last one is told that it is gone."""
+        return len(self.price_lists) > 1 or "price_list_id" in self.errors

@@ -10,7 +10,15 @@ from accounts.roles import Permission
 from catalog.queries import price_list_named
 from catalog.services import hold_price_list
 from erp_site.core import clock, taxid
-from erp_site.core.errors import Conflict, Denied, Duplicate, FieldError, StaleVersion
+from erp_site.core.errors import (
+    Conflict,
+    Denied,
+    Duplicate,
+    FieldError,
+    NotFound,
+    NothingNamed,
+    StaleVersion,
+)
 from erp_site.core.text import as_lines
 from erp_site.core.transactions import is_duplicate, retrying_atomic
 from erp_site.core.validation import assign, field_errors, refuse
@@ -76,7 +84,7 @@ def create_customer(
         Denied: the role may not.
         Invalid: naming every wrong field; CPF and CNPJ are checked by their digits (IN RFB 2.229/2024).
         Duplicate: a living customer has this CPF or CNPJ.
-        NotFound: there is no such price list.
+        NothingNamed: there is no such price list.
     """
     _require(actor)
     customer = Customer(event_seq=1)
@@ -104,7 +112,7 @@ def update_customer(
     """Change the fields given, and only those. What is the same already is no change.
 
     Raises:
-        Denied, NotFound, Invalid, Duplicate: as for a new one.
+        Denied, NotFound, Invalid, Duplicate, NothingNamed: as for a new one.
         StaleVersion: `version` is given and is not the present one; `current` is the customer as it is now.
     """
     _require(actor)
@@ -200,7 +208,10 @@ def _write(customer: Customer, given: CustomerFields) -> dict[str, list[Any]]:
     """Put the values on the customer, normalised and checked; what changed, as [old, new]."""
     changed = assign(customer, given, _STORED)
     if customer.price_list_id is not None and "price_list_id" in changed:
-        hold_price_list(customer.price_list_id)
+        try:
+            hold_price_list(customer.price_list_id)
+        except NotFound as gone:
+            raise NothingNamed(gone.message, field="price_list_id", **gone.facts) from gone
     errors = field_errors(customer, given.keys() - {"price_list_id"}, several_lines={"address"})
     if "cpf_cnpj" in given and not taxid.is_valid(customer.cpf_cnpj):
         errors = [error for error in errors if error["pointer"] != "/cpf_cnpj"]

@@ -20,7 +20,7 @@ from catalog.models import PriceList
 from catalog.queries import get_price_list, price_list_choices
 from erp_site.core import sections, taxid
 from erp_site.core.editing import edit
-from erp_site.core.errors import Duplicate, Invalid
+from erp_site.core.errors import Duplicate, Invalid, NothingNamed
 from erp_site.core.events import Aggregate
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
@@ -85,7 +85,7 @@ def customer_new(request: SignedIn) -> HttpResponse:
         typed = {name: value for name, value in form.cleaned_data.items() if name != "version"}
         try:
             customer = services.create_customer(actor=request.user, **typed)
-        except (Duplicate, Invalid) as refusal:
+        except (Duplicate, Invalid, NothingNamed) as refusal:
             form.add_refusal(refusal)
         else:
             messages.success(request, _("%(name)s is added.") % {"name": customer.name})

@@ -15,7 +15,7 @@ from catalog.services import create_price_list, delete_price_list
 from customers.models import Customer
 from customers.services import update_customer
 from erp_site.core import taxid
-from erp_site.testing import HTMX, text_of
+from erp_site.testing import HTMX, record_counts, text_of
 from orders.models import Order
 
 pytestmark = pytest.mark.django_db
@@ -367,16 +367,62 @@ class TestPriceList:
         desk.post(f"{where}/edit", {**NEW, "version": 1, "price_list_id": ""})
         assert Customer.objects.get().price_list is None
 
-    def test_a_list_that_is_gone_is_refused_and_the_rest_is_kept(
-        self, desk: Client, admin: User, resellers: PriceList
-    ) -> None:
+    @pytest.fixture(params=["before it was sent", "while it was saved", "with all others"])
+    def gone(
+        self,
+        request: pytest.FixtureRequest,
+        monkeypatch: pytest.MonkeyPatch,
+        admin: User,
+        customer: Customer,
+        resellers: PriceList,
+    ) -> PriceList:
+        """A list that is deleted after somebody has chosen it."""
         delete_price_list(actor=admin, price_list_id=resellers.pk)
-        response = desk.post("/customers/new", {**NEW, "price_list_id": resellers.pk})
+        if request.param == "while it was saved":
+            still_there = [(resellers.pk, resellers.name)]
+            monkeypatch.setattr("customers.forms.price_list_choices", lambda: still_there)
+        if request.param == "with all others":
+            others = PriceList.objects.values_list("pk", flat=True)
+            for pk in others:
+                delete_price_list(actor=admin, price_list_id=pk)
+        return resellers
+
+    @pytest.mark.parametrize(
+        ("path", "prefix", "more"),
+        [
+            ("/customers/new", "", {}),
+            ("/customers/{pk}/edit", "", {"version": "1"}),
+            ("/orders/new", "new-", {"action": "new_customer"}),
+        ],
+        ids=["new", "edit", "within an order"],
+    )
+    def test_a_list_that_is_gone_is_said_at_its_field_and_the_rest_is_kept(
+        self,
+        desk: Client,
+        customer: Customer,
+        gone: PriceList,
+        path: str,
+        prefix: str,
+        more: dict[str, str],
+    ) -> None:
+        typed = {**NEW, "phone": "11 5555-0100", "address": "Rua A, 1", "price_list_id": gone.pk}
+        body = {f"{prefix}{name}": value for name, value in typed.items()} | more
+        before = record_counts()
+        response = desk.post(path.format(pk=customer.pk), body)
         assert response.status_code == 422
-        form = response.context["form"]
-        assert list(form.errors) == ["price_list_id"]
-        assert form["name"].value() == NEW["name"]
-        assert Customer.objects.count() == 0
+        form = response.context["customer_form" if prefix else "form"]
+        said = "This price list is deleted: choose another one, or none."
+        assert form.errors == {"price_list_id": [said]}
+        assert said in text_of(response)
+        assert f'name="{prefix}price_list_id"' in response.content.decode()
+        kept = {**typed, "cpf_cnpj": "12.ABC.345/01DE-35"}
+        assert {name: form[name].value() for name in NEW} == {name: kept[name] for name in NEW}
+        assert record_counts() == before
+        assert Customer.objects.get().name == customer.name
+        # Without it, the form as it came back does what was wanted.
+        again = desk.post(path.format(pk=customer.pk), {**body, f"{prefix}price_list_id": ""})
+        assert again.status_code in {200, 302}
+        assert Customer.objects.filter(name=NEW["name"]).count() == 1
 
     def test_a_customer_who_is_added_within_an_order_has_it_too(
         self, desk: Client, resellers: PriceList

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.forms import Field, Form
 from django.http import HttpRequest, QueryDict
 
-from .errors import Duplicate, Invalid, StaleVersion
+from .errors import Duplicate, Invalid, NothingNamed, StaleVersion
 from .fields import ShowsRefusals
 from .models import Event
 from .text import as_lines
@@ -75,7 +75,7 @@ def edit(
     if form.is_valid():
         try:
             return Edit({}, saved=save(**form.cleaned_data))
-        except (Duplicate, Invalid) as refusal:
+        except (Duplicate, Invalid, NothingNamed) as refusal:
             form.add_refusal(refusal)
         except StaleVersion as stale:
             current = stale.facts["current"]

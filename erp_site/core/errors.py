@@ -44,6 +44,14 @@ class NotFound(DomainError):
     status = 404
 
 
+class NothingNamed(NotFound):
+    """What a field of the request names is not there; `field` says which. To the API it is what any other 404 is."""
+
+    def __init__(self, message: str, *, field: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.field = field
+
+
 class Denied(DomainError):
     """The caller is known and may not do this."""
 

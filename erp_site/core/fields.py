@@ -12,7 +12,7 @@ from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext_lazy as _
 
 from . import text as texts
-from .errors import Duplicate, Invalid
+from .errors import Duplicate, Invalid, NothingNamed
 
 
 def grouped(number: int) -> str:
@@ -136,9 +136,14 @@ class LinesField(LineField):
 class ShowsRefusals(forms.Form):
     """A form that shows what a service refuses beside the fields it names."""
 
-    def add_refusal(self, refusal: Duplicate | Invalid) -> None:
+    def add_refusal(self, refusal: Duplicate | Invalid | NothingNamed) -> None:
         if isinstance(refusal, Duplicate):
             self.add_error(refusal.facts["field"], refusal.message)
+            return
+        if isinstance(refusal, NothingNamed):
+            # As the field says it of a choice that was gone before it was asked.
+            said = self.fields[refusal.field].error_messages.get("invalid_choice", refusal.message)
+            self.add_error(refusal.field, said)
             return
         for error in refusal.facts["errors"]:
             self.add_error(error["pointer"].removeprefix("/"), error["detail"])

@@ -31,7 +31,13 @@ from customers.forms import CustomerForm
 from customers.queries import find_customers, get_customer, price_list_of
 from customers.services import create_customer
 from erp_site.core import clock
-from erp_site.core.errors import DomainError, Duplicate, IdempotencyKeyReused, Invalid
+from erp_site.core.errors import (
+    DomainError,
+    Duplicate,
+    IdempotencyKeyReused,
+    Invalid,
+    NothingNamed,
+)
 from erp_site.core.htmx import is_partial
 from erp_site.core.paths import record_id
 from orders import queries, services
@@ -214,7 +220,7 @@ def _new_customer(request: SignedIn, form: EntryForm, lines: EntryLines) -> Http
         given = {name: value for name, value in typed.cleaned_data.items() if name != "version"}
         try:
             form.initial["customer"] = create_customer(actor=request.user, **given).pk
-        except (Duplicate, Invalid) as refusal:
+        except (Duplicate, Invalid, NothingNamed) as refusal:
             typed.add_refusal(refusal)
     status = 422 if typed.errors else 200
     return _show(request, form, lines, Answer(status=status, more={"customer_form": typed}))
