@@ -31,6 +31,8 @@ from .schemas import (
     ProductListParams,
     ProductOut,
     ProductPatch,
+    RepricingIn,
+    RepricingOut,
     StockIn,
 )
 
@@ -41,6 +43,11 @@ IDEMPOTENCY_KEY = Header(
     None,
     alias=idempotency.HEADER,
     description="1-255 printable ASCII characters, bare or quoted; the same key never adjusts twice",
+)
+REPRICING_KEY = Header(
+    None,
+    alias=idempotency.HEADER,
+    description="1-255 printable ASCII characters, bare or quoted; the same key never changes the prices twice",
 )
 
 
@@ -274,3 +281,28 @@ def change_prices(request: SignedIn, price_list_id: QueryId, body: PricesIn) -> 
         actor=request.user, price_list_id=price_list_id, prices=body.by_product()
     )
     return {"changes": [change._asdict() for change in changes]}
+
+
+@price_lists.post(
+    "/{price_list_id}/reprice",
+    response=RepricingOut,
+    operation_id="reprice_list",
+    summary="Raise or lower all prices on a list",
+    openapi_extra=problems(404),
+)
+@needs(Permission.CHANGE_PRICE_LISTS)
+def reprice_list(
+    request: SignedIn,
+    price_list_id: QueryId,
+    body: RepricingIn,
+    idempotency_key: KeyHeader | None = REPRICING_KEY,
+) -> dict[str, Any]:
+    """By a percentage, each to the cent and to 0.01 at least; none, if one would become too large. Products without a
+    price of their own there are not touched. Send a key: without one, sent again it raises them again."""
+    done = services.reprice_list(
+        actor=request.user,
+        price_list_id=price_list_id,
+        percent=body.percent,
+        idempotency_key=idempotency.parse_key(idempotency_key, None, required=False),
+    )
+    return queries.repricing_record(done)

@@ -158,6 +158,49 @@ class PriceListForm(ShowsRefusals):
         return self.cleaned_data["discount"] or Decimal(0)
 
 
+class Way(models.TextChoices):
+    """Where prices go. Chosen, since the digits' keyboard of many telephones has no minus sign."""
+
+    UP = "up", _("Raise")
+    DOWN = "down", _("Lower")
+
+
+class RepriceForm(ShowsRefusals):
+    """By how much all prices of a list are raised or lowered."""
+
+    way = forms.ChoiceField(
+        label=_("What happens to them"),
+        choices=Way.choices,
+        initial=Way.UP,
+        widget=forms.RadioSelect,
+    )
+    percent = PercentField(
+        label=_("By (%)"),
+        help_text=_(
+            "Of what each costs on the list now, to the cent. None becomes less than 0.01."
+        ),
+    )
+
+    def clean_percent(self) -> Decimal:
+        typed: Decimal = self.cleaned_data["percent"]
+        if typed < 0:
+            raise forms.ValidationError(_("Write it without a sign: raise or lower says which."))
+        return typed
+
+    @property
+    def change(self) -> Decimal:
+        """What the service is asked for."""
+        typed: Decimal = self.cleaned_data["percent"]
+        return -typed if self.cleaned_data["way"] == Way.DOWN else typed
+
+
+class RepriceNowForm(RepriceForm):
+    """The same, as it was shown and confirmed: once, and of the list as it was then."""
+
+    as_of = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    idempotency_key = forms.RegexField(r"^[\x20-\x7e]{1,200}$", widget=forms.HiddenInput)
+
+
 class PriceForm(forms.Form):
     """What a product costs on a price list."""
 

@@ -16,7 +16,9 @@ from erp_site.core.search import SearchWord
 LARGEST_STOCK: Final = 1_000_000_000_000  # pieces in one place
 LARGEST_THRESHOLD: Final = 2**31 - 1  # pieces; what the column holds
 LONGEST_DESCRIPTION: Final = 5000  # characters
-MOST_PRICES: Final = 200  # of a list, changed at once
+MOST_PRICES: Final = 200  # of a list, changed at once by name, and told by one event
+LEAST_PERCENT: Final = Decimal("-99.99")
+MOST_PERCENT: Final = Decimal("999.99")
 
 
 class Product(Named, EventSource, UniqueAlive):
@@ -148,6 +150,45 @@ def price_for(price: Decimal, listed: Decimal | None, discount: Decimal | None) 
     if listed is not None:
         return listed
     return discounted(price, discount) if discount else price
+
+
+class Repricing(AppendOnly):
+    """All prices of a list raised or lowered at once: the record of its key, and what undoing it goes by.
+
+    What became of each price is in the events of the list that it wrote, the last of which is `last_event`.
+    """
+
+    price_list = models.ForeignKey(
+        PriceList, on_delete=models.PROTECT, related_name="repricings", db_index=False
+    )
+    percent = models.DecimalField(max_digits=5, decimal_places=2, null=True)
+    """None: it is the undoing of another."""
+    undoes = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="undone_by"
+    )
+    prices = models.PositiveIntegerField()
+    """How many it changed."""
+    events = models.PositiveIntegerField()
+    last_event = models.PositiveIntegerField()
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    created_at = models.DateTimeField()
+    key_hash = models.CharField(max_length=64, null=True, unique=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["price_list", "id"], name="repricing_of_list")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True, undoes__isnull=False)
+                | Q(percent__isnull=False, undoes__isnull=True),
+                name="repricing_or_its_undoing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.price_list_id}: {self.percent}"
 
 
 class Warehouse(models.Model):

@@ -28,6 +28,7 @@ from .models import (
     PriceList,
     Product,
     ProductWord,
+    Repricing,
     StockLevel,
     StockMovement,
     available,
@@ -350,6 +351,33 @@ def priced(products: Sequence[Product]) -> list[tuple[Product, Decimal]]:
     price_list = get_price_list(pk) if (pk := next(iter(lists), None)) else None
     prices = prices_on(price_list, products)
     return [(product, prices[product.pk]) for product in products]
+
+
+def own_prices(price_list: PriceList) -> list[tuple[int, int, str, Decimal]]:
+    """All prices of living products on the list, by the products' names: (its id, product, SKU, price)."""
+    prices = price_list.prices.filter(product__deleted_at=None)
+    named = prices.order_by("product__sorted_name", "product")
+    return list(named.values_list("pk", "product_id", "product__sku", "price"))
+
+
+def latest_repricing(price_list: PriceList) -> Repricing | None:
+    """When all its prices were raised or lowered last, unless that was undone."""
+    latest = price_list.repricings.select_related("actor", "undoes").order_by("-pk").first()
+    return None if latest is None or latest.undoes else latest
+
+
+def repricing_record(repricing: Repricing) -> dict[str, Any]:
+    """What was done to the prices."""
+    return {
+        "percent": repricing.percent,
+        "prices_changed": repricing.prices,
+        "created_at": repricing.created_at,
+    }
+
+
+def is_undone(repricing: Repricing) -> bool:
+    """Was it taken back?"""
+    return Repricing.objects.filter(undoes=repricing).exists()
 
 
 def prices_of(product: Product) -> list[tuple[PriceList, Decimal]]:

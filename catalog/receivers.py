@@ -2,6 +2,7 @@
 there always is."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.apps.registry import Apps
@@ -192,10 +193,11 @@ def record_prices_changed(
     *,
     price_list: PriceList,
     changes: Iterable["PriceChange"],
+    percent: Decimal | None = None,
     actor: Actor | None,
     **_kwargs: Any,
 ) -> None:
-    """Each price with what it was; null is no price of its own, then or now."""
+    """Each price with what it was; null is no price of its own, then or now. And by how much, if by a percentage."""
     prices = [
         {
             "product_id": each.product_id,
@@ -205,7 +207,10 @@ def record_prices_changed(
         }
         for each in changes
     ]
-    _record_of_list(EventType.PRICE_LIST_PRICES_CHANGED, price_list, actor, {"prices": prices})
+    payload: dict[str, Any] = {"prices": prices}
+    if percent is not None:
+        payload["percent"] = to_text(percent)
+    _record_of_list(EventType.PRICE_LIST_PRICES_CHANGED, price_list, actor, payload)
 
 
 @receiver(price_list_deleted, dispatch_uid="catalog.record_price_list_deleted")

@@ -1,12 +1,24 @@
 """The API's words about products, stock and price lists."""
 
+import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from django.utils.translation import gettext as _
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from erp_site.core.errors import Invalid
+from erp_site.core.money import to_text
 from erp_site.core.schemas import (
     ActorOut,
     Bool,
@@ -287,6 +299,56 @@ class PriceChangeOut(Out):
 
 class PriceChangesOut(Out):
     changes: list[PriceChangeOut]
+
+
+#: From -99.99 to 999.99, and not 0.
+_PERCENT: Final = r"^(?!-?0+(\.0{1,2})?$)(-?[0-9]{1,2}|[0-9]{3})(\.[0-9]{1,2})?$"
+
+
+def _percent_from_text(value: Any) -> Any:
+    # fullmatch: $ would let a line break pass.
+    if not isinstance(value, str) or not re.fullmatch(_PERCENT, value):
+        raise PydanticCustomError(
+            "percent", 'A percentage is a string from "-99.99" to "999.99", and not 0'
+        )
+    return Decimal(value)
+
+
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(_percent_from_text),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _PERCENT,
+            "description": "-99.99 to 999.99, and not 0: above it prices are raised, below it lowered",
+            "examples": ["5", "-7.50"],
+        },
+        mode="validation",
+    ),
+]
+
+
+class RepricingIn(In):
+    """By how much all prices of the list are raised or lowered."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"percent": "5.00"}]})
+
+    percent: Percent
+
+
+class RepricingOut(Out):
+    """What was done to the prices."""
+
+    percent: Annotated[
+        Decimal,
+        PlainSerializer(to_text, return_type=str),
+        WithJsonSchema({"type": "string", "examples": ["5.00", "-7.50"]}),
+    ]
+    prices_changed: int = Field(
+        description="How many; those that stay the same, at 0.01, are not counted"
+    )
+    created_at: TimeOut
 
 
 class ListedOut(Out):

@@ -10,5 +10,6 @@ product_updated = Signal()
 product_deleted = Signal()  # product, actor
 price_list_created = Signal()  # price_list, actor
 price_list_updated = Signal()  # price_list, changed: dict[str, [old, new]], actor
-prices_changed = Signal()  # price_list, changes: list[services.price_lists.PriceChange], actor
+# price_list, changes: list[services.price_lists.PriceChange], actor; percent, if all prices were changed by one.
+prices_changed = Signal()
 price_list_deleted = Signal()  # price_list, actor

@@ -18,6 +18,16 @@ urlpatterns = [
         name="price_list_prices",
     ),
     path(
+        "price-lists/<id:price_list_id>/reprice",
+        views.price_list_reprice,
+        name="price_list_reprice",
+    ),
+    path(
+        "price-lists/<id:price_list_id>/reprice/undo",
+        views.price_list_reprice_undo,
+        name="price_list_reprice_undo",
+    ),
+    path(
         "price-lists/<id:price_list_id>/delete",
         views.price_list_delete,
         name="price_list_delete",

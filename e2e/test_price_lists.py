@@ -86,6 +86,46 @@ def test_a_list_is_made_by_keyboard_and_given_to_a_customer(
     expect(page.get_by_label("Price list")).to_contain_text("Resellers by keyboard")
 
 
+def test_all_prices_are_raised_once_and_lowered_again(
+    desk: Desk, make_product: Make, served: Served, complaints: Callable[[Page], list[str]]
+) -> None:
+    """Without a minus sign, which many telephones do not have among their digits."""
+    products = [make_product(f"RAISE-{number}", name=f"Raise {number}") for number in range(4)]
+    with served.api() as api:
+        found = api.post("/price-lists", json={"name": "Raised"}).raise_for_status().json()
+        path = f"/price-lists/{found['id']}/prices"
+        prices = [{"product_id": product["id"], "price": "9.99"} for product in products]
+        api.patch(path, json={"prices": prices}).raise_for_status()
+    page = desk("manager")
+    page.goto(f"/products/price-lists/{found['id']}")
+    page.get_by_role("link", name="Raise or lower all prices").click()
+    percent = page.get_by_label("By (%)")
+    percent.fill("-5")
+    percent.press("Enter")
+    expect(page.locator("form .errorlist")).to_contain_text("Write it without a sign")
+    expect(percent).to_have_value("-5")
+    percent.fill("7.5")
+    percent.press("Enter")
+    expect(page.get_by_role("heading", name="4 prices would rise by 7.5 %")).to_be_visible()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("10.74")
+    page.get_by_role("button", name="Raise 4 prices").dblclick()
+    expect(page.locator(".toast-line")).to_contain_text("4 prices are raised by 7.5 %.")
+    price = page.get_by_label("Price of RAISE-0 (R$)")
+    expect(price).to_have_value("10.74")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast-line")).to_contain_text("4 prices are as they were before.")
+    expect(price).to_have_value("9.99")
+    page.get_by_role("link", name="Raise or lower all prices").click()
+    page.get_by_text("Lower", exact=True).click()
+    percent.fill("50")
+    page.get_by_role("button", name="Show what it does").click()
+    page.get_by_role("button", name="Lower 4 prices").click()
+    expect(price).to_have_value("5.00")
+    assert complaints(page) == []
+
+
 def test_a_row_that_is_saved_stays_in_sight(desk: Desk, make_product: Make, served: Served) -> None:
     products = [make_product(f"LONG-{number:02}") for number in range(25)]
     with served.api() as api:

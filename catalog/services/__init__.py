@@ -13,6 +13,7 @@ from .price_lists import (
     upsert_price,
 )
 from .products import ProductInUse, create_product, delete_product, update_product, upsert_product
+from .repricing import changes_by, reprice_list, undo_repricing
 from .stock import (
     Delta,
     InsufficientStock,
@@ -40,6 +41,7 @@ __all__ = [
     "StockChanged",
     "adjust_stock",
     "change_prices",
+    "changes_by",
     "count_stock",
     "create_price_list",
     "create_product",
@@ -50,8 +52,10 @@ __all__ = [
     "locking",
     "move_stock",
     "note_low_stock",
+    "reprice_list",
     "shortage",
     "undo_adjustment",
+    "undo_repricing",
     "update_price_list",
     "update_product",
     "upsert_price",

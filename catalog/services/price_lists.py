@@ -78,7 +78,7 @@ def create_price_list(*, actor: "User", name: str, discount: Decimal = Decimal(0
         Invalid: naming every wrong field.
         Duplicate: a living price list has this name, in whatever case and accents.
     """
-    _require(actor)
+    require_lists(actor)
     price_list = PriceList(event_seq=1)
     _write(price_list, PriceListFields(name=name, discount=discount))
     price_list.created_at = price_list.updated_at = clock.now()
@@ -101,8 +101,8 @@ def update_price_list(
         Denied, NotFound, Invalid, Duplicate: as for a new one.
         StaleVersion: `version` is given and is not the present one; `current` is the list as it is now.
     """
-    _require(actor)
-    price_list = _locked(price_list_id)
+    require_lists(actor)
+    price_list = locked_list(price_list_id)
     if version is not None and version != price_list.version:
         raise StaleVersion(
             _("The price list was changed meanwhile."), current=price_list_record(price_list)
@@ -133,9 +133,9 @@ def change_prices(
     Raises:
         Denied, NotFound (the list, or products), Invalid (naming each wrong price).
     """
-    _require(actor)
+    require_lists(actor)
     _require_prices(prices)
-    price_list = _locked(price_list_id)
+    price_list = locked_list(price_list_id)
     known = dict(Product.objects.filter(pk__in=prices).values_list("pk", "sku"))
     if absent := [product_id for product_id in prices if product_id not in known]:
         named = ", ".join(map(str, absent))
@@ -170,9 +170,9 @@ def delete_price_list(*, actor: "User", price_list_id: int) -> None:
         Denied, NotFound: as above.
         PriceListInUse: customers buy by it.
     """
-    _require(actor)
+    require_lists(actor)
     # Without this lock a customer could be given the list between the check and the deletion: `hold_price_list`.
-    price_list = _locked(price_list_id)
+    price_list = locked_list(price_list_id)
     if any(in_use(price_list) for in_use in IN_USE_CHECKS):
         raise PriceListInUse(
             _("Customers buy by %(name)s: give them another price list first.")
@@ -227,12 +227,14 @@ def hold_price_list(price_list_id: int) -> None:
         raise missing_price_list(price_list_id)
 
 
-def _require(actor: "User") -> None:
+def require_lists(actor: "User") -> None:
+    """May they change price lists?"""
     if not actor.has_perm(Permission.CHANGE_PRICE_LISTS):
         raise Denied(_("Your role may not change price lists."))
 
 
-def _locked(price_list_id: int) -> PriceList:
+def locked_list(price_list_id: int) -> PriceList:
+    """The living list; nobody else changes it or its prices until the transaction ends."""
     price_list = PriceList.objects.select_for_update().filter(pk=price_list_id).first()
     if price_list is None:
         raise missing_price_list(price_list_id)

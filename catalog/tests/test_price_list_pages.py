@@ -587,3 +587,164 @@ class TestProduct:
         assert "Prices on lists A R$ 5.00 B R$ 17.50" in text_of(page).replace("\xa0", " ")
         for each in (own, discounted):
             assert f'href="{at(each)}"' in page.content.decode()
+
+
+class TestRepricing:
+    """All prices raised or lowered: shown first, done once, undone."""
+
+    @pytest.fixture
+    def listed(self, make_list: Any, make_product: Make) -> PriceList:
+        products = [make_product(f"P-{number}", name=f"Product {number}") for number in range(5)]
+        price_list: PriceList = make_list(
+            prices=dict(zip(products, ["10", "20", "30", "40", "0.01"], strict=True))
+        )
+        return price_list
+
+    def confirmed(self, page: Any) -> dict[str, str]:
+        """What the button under the preview sends."""
+        form = re.search(
+            r'<form[^>]*method="post" action="[^"]*/reprice">(.*?)</form>',
+            page.content.decode(),
+            re.DOTALL,
+        )
+        assert form is not None
+        return dict(re.findall(r'name="(?!csrf)(\w+)" value="([^"]*)"', form[1]))
+
+    def test_it_is_shown_then_done_then_undone(self, desk: Client, listed: PriceList) -> None:
+        before = prices(listed)
+        assert f'href="{at(listed, "/reprice")}"' in desk.get(at(listed)).content.decode()
+        assert "5 products have a price of their own" in text_of(desk.get(at(listed, "/reprice")))
+        page = desk.get(at(listed, "/reprice?way=up&percent=7.5"))
+        assert page.status_code == 200
+        assert "4 prices would rise by 7.5 %" in text_of(page).replace("\xa0", " ")
+        assert cells(page) == [
+            ["P-0", "Product 0", "R$ 10.00", "R$ 10.75"],
+            ["P-1", "Product 1", "R$ 20.00", "R$ 21.50"],
+            ["P-2", "Product 2", "R$ 30.00", "R$ 32.25"],
+        ]
+        assert "… and 1 more." in text_of(page)
+        assert prices(listed) == before
+        done = desk.post(at(listed, "/reprice"), self.confirmed(page), follow=True)
+        assert done.redirect_chain == [(at(listed), 302)]
+        assert "4 prices are raised by 7.5 %." in text_of(done).replace("\xa0", " ")
+        assert prices(listed) == {
+            **before,
+            "P-0": "10.75",
+            "P-1": "21.50",
+            "P-2": "32.25",
+            "P-3": "43.00",
+        }
+        url, fields = undo_of(done)
+        undone = desk.post(url, fields, follow=True)
+        assert "4 prices are as they were before." in text_of(undone)
+        assert prices(listed) == before
+
+    def test_it_is_read_as_people_write_it_and_lowered_without_a_sign(
+        self, desk: Client, manager: User, listed: PriceList
+    ) -> None:
+        User.objects.filter(pk=manager.pk).update(language="pt-br")
+        page = desk.get(at(listed, "/reprice?way=down&percent=2,5+%25"))
+        assert "4 preços cairiam 2,5 %" in text_of(page).replace("\xa0", " ")
+        done = desk.post(at(listed, "/reprice"), self.confirmed(page), follow=True)
+        assert "4 preços foram reduzidos em 2,5 %." in text_of(done).replace("\xa0", " ")
+        assert prices(listed)["P-0"] == "9.75"
+
+    def test_sent_twice_it_happens_once(self, desk: Client, listed: PriceList) -> None:
+        body = self.confirmed(desk.get(at(listed, "/reprice?way=up&percent=10")))
+        for _click in range(2):
+            done = desk.post(at(listed, "/reprice"), body, follow=True)
+            assert "4 prices are raised by 10 %." in text_of(done).replace("\xa0", " ")
+        assert prices(listed)["P-0"] == "11.00"
+
+    def test_prices_that_changed_since_are_shown_again_and_nothing_is_done(
+        self, desk: Client, admin: User, listed: PriceList
+    ) -> None:
+        body = self.confirmed(desk.get(at(listed, "/reprice?way=up&percent=10")))
+        product = Product.objects.get(sku="P-0")
+        price = {product.pk: Decimal(50)}
+        change_prices(actor=admin, price_list_id=listed.pk, prices=price)
+        page = desk.post(at(listed, "/reprice"), body)
+        assert page.status_code == 409
+        assert "The price list was changed meanwhile. Nothing was done" in text_of(page)
+        assert cells(page)[0] == ["P-0", "Product 0", "R$ 50.00", "R$ 55.00"]
+        assert prices(listed)["P-1"] == "20.00"
+        assert desk.post(at(listed, "/reprice"), self.confirmed(page)).status_code == 302
+        assert prices(listed)["P-0"] == "55.00"
+
+    def test_a_page_from_before_it_was_undone_does_not_say_it_is_done(
+        self, desk: Client, listed: PriceList
+    ) -> None:
+        before = prices(listed)
+        body = self.confirmed(desk.get(at(listed, "/reprice?way=up&percent=10")))
+        url, fields = undo_of(desk.post(at(listed, "/reprice"), body, follow=True))
+        desk.post(url, fields)
+        assert desk.post(at(listed, "/reprice"), body).status_code == 409
+        assert prices(listed) == before
+
+    def test_what_was_changed_since_is_said_to_stay(
+        self, desk: Client, admin: User, listed: PriceList
+    ) -> None:
+        body = self.confirmed(desk.get(at(listed, "/reprice?way=up&percent=10")))
+        desk.post(at(listed, "/reprice"), body, follow=True)
+        product = Product.objects.get(sku="P-0")
+        price = {product.pk: Decimal(50)}
+        change_prices(actor=admin, price_list_id=listed.pk, prices=price)
+        page = desk.get(at(listed, "/reprice"))
+        assert "Last time: +10 % on 4 prices" in text_of(page).replace("\xa0", " ")
+        [repricing] = re.findall(r'name="repricing" value="(\d+)"', page.content.decode())
+        undone = desk.post(at(listed, "/reprice/undo"), {"repricing": repricing}, follow=True)
+        said = "3 prices are as they were before. 1 was changed meanwhile and stays as it is."
+        assert said in text_of(undone)
+        assert prices(listed)["P-0"] == "50.00"
+        assert "Last time" not in text_of(desk.get(at(listed, "/reprice")))
+
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            ("way=up&percent=", "This field is required."),
+            ("way=up&percent=ten", "Write a percentage like 7 or 7.5."),
+            ("way=up&percent=-5", "Write it without a sign: raise or lower says which."),
+            ("way=up&percent=0", "A change of zero is no change."),
+            ("way=down&percent=100", "A percentage is from -99.99 to 999.99, with two decimals at most."),
+            ("way=up&percent=1000", "A percentage is from -99.99 to 999.99, with two decimals at most."),
+            ("way=up&percent=1.555", "A percentage has at most two decimals."),
+        ],
+    )  # fmt: skip
+    def test_what_is_refused_says_why_and_is_kept(
+        self, desk: Client, listed: PriceList, query: str, message: str
+    ) -> None:
+        page = desk.get(at(listed, f"/reprice?{query}"))
+        assert page.status_code == 422
+        assert page.context["form"].errors == {"percent": [message]}
+        assert page.context["form"]["percent"].value() == query.rpartition("=")[2]
+        assert "percent" not in page.context
+
+    def test_a_price_that_becomes_too_large_is_named(
+        self, desk: Client, make_list: Any, make_product: Make
+    ) -> None:
+        listed = make_list(prices={make_product("DEAR"): "99999999.99"})
+        page = desk.get(at(listed, "/reprice?way=up&percent=1"))
+        assert page.status_code == 422
+        said = "DEAR would cost R$ 100,999,999.99: that is too much for a price."
+        assert said in text_of(page)
+
+    def test_a_list_without_own_prices_has_nothing_to_raise(
+        self, desk: Client, resellers: PriceList
+    ) -> None:
+        assert "/reprice" not in desk.get(at(resellers)).content.decode()
+        page = text_of(desk.get(at(resellers, "/reprice?way=up&percent=5")))
+        assert "there is nothing to raise or lower" in page
+
+    def test_the_preview_costs_as_many_statements_for_any_list(
+        self, desk: Client, admin: User, listed: PriceList, make_product: Make
+    ) -> None:
+        def statements() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                assert desk.get(at(listed, "/reprice?way=up&percent=5")).status_code == 200
+            return len(queries)
+
+        statements()
+        few = statements()
+        more = {make_product().pk: Decimal(2) for _ in range(30)}
+        change_prices(actor=admin, price_list_id=listed.pk, prices=more)
+        assert statements() == few

@@ -2,25 +2,46 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from catalog.models import ListedPrice, PriceList, Product, price_for
+from catalog.models import (
+    MOST_PRICES,
+    ListedPrice,
+    PriceList,
+    Product,
+    Repricing,
+    price_for,
+)
 from catalog.queries import extents, prices_of, prices_on
 from catalog.services import (
     PriceListInUse,
     change_prices,
+    changes_by,
     create_price_list,
     delete_price_list,
     delete_product,
+    reprice_list,
+    undo_repricing,
     update_price_list,
     upsert_price,
 )
-from erp_site.core.errors import Denied, Duplicate, Invalid, NotFound, StaleVersion
+from erp_site.core.errors import (
+    Denied,
+    Duplicate,
+    IdempotencyKeyReused,
+    Invalid,
+    NotFound,
+    StaleVersion,
+)
 from erp_site.core.models import Event
+from erp_site.core.money import repriced
+from erp_site.integrity import inspect
 
 D = Decimal
 pytestmark = pytest.mark.django_db
@@ -255,3 +276,196 @@ def test_prices_on_a_list_are_counted_by_its_index_and_those_of_deleted_products
     [counted, dead, _customers] = [each["sql"] for each in asked]
     assert "JOIN" not in counted
     assert "IS NOT NULL" in dead
+
+
+@pytest.mark.parametrize(
+    ("price", "percent", "expected"),
+    [
+        ("10.00", "5", "10.50"),
+        ("9.99", "7.5", "10.74"),  # 10.73925
+        ("0.10", "5", "0.11"),  # half a cent goes up
+        ("0.30", "-5", "0.29"),  # 0.285, too
+        ("10.00", "-99.99", "0.01"),
+        ("0.01", "-50", "0.01"),  # nothing is given away
+        ("1.00", "999.99", "11.00"),
+    ],
+)
+def test_a_price_is_raised_or_lowered_to_the_cent(price: str, percent: str, expected: str) -> None:
+    found = repriced(D(price), D(percent))
+    assert found == D(expected)
+    assert found.as_tuple().exponent == -2
+
+
+class TestRepricing:
+    """All prices of a list raised or lowered at once."""
+
+    @pytest.fixture
+    def listed(self, manager: User, make_product: Callable[..., Product]) -> PriceList:
+        """A at 10.00, B at 0.01, C at 3.33; and D without a price of its own."""
+        products = {sku: make_product(sku, name=f"Product {sku}") for sku in "CABD"}
+        made = create_price_list(actor=manager, name="Atacado", discount=D(10))
+        prices = {"A": "10.00", "B": "0.01", "C": "3.33"}
+        by_id = {products[sku].pk: D(price) for sku, price in prices.items()}
+        change_prices(actor=manager, price_list_id=made.pk, prices=by_id)
+        create_and_price_another(manager, products["A"])
+        return made
+
+    def prices(self, price_list: PriceList) -> dict[str, str]:
+        found = price_list.prices.order_by("product__sku").values_list("product__sku", "price")
+        return {sku: str(price) for sku, price in found}
+
+    def test_every_own_price_changes_and_is_told(self, manager: User, listed: PriceList) -> None:
+        ids = dict(ListedPrice.objects.values_list("pk", "product_id"))
+        before = PriceList.objects.get(pk=listed.pk)
+        done = reprice_list(actor=manager, price_list_id=listed.pk, percent=D("7.5"))
+        assert self.prices(listed) == {"A": "10.75", "B": "0.01", "C": "3.58"}
+        assert dict(ListedPrice.objects.values_list("pk", "product_id")) == ids
+        assert self.prices(PriceList.objects.get(name="Other")) == {"A": "1.00"}
+        assert (done.prices, done.events, done.last_event) == (2, 1, 3)
+        pk = {it.sku: it.pk for it in Product.objects.all()}
+        assert facts(listed)[2:] == [
+            (
+                "price_list.prices_changed",
+                3,
+                {
+                    "name": "Atacado",
+                    "percent": "7.50",
+                    "prices": [
+                        {"product_id": pk["A"], "sku": "A", "from": "10.00", "to": "10.75"},
+                        {"product_id": pk["C"], "sku": "C", "from": "3.33", "to": "3.58"},
+                    ],
+                },
+                manager.pk,
+            )
+        ]
+        listed.refresh_from_db()
+        assert listed.updated_at > before.updated_at
+        assert (listed.version, listed.event_seq) == (1, 3)
+
+    def test_statements_and_events_grow_by_bounded_parts(
+        self, manager: User, listed: PriceList, make_product: Callable[..., Product],
+        django_assert_num_queries: Any,
+    ) -> None:  # fmt: skip
+        def reprice() -> None:
+            reprice_list(actor=manager, price_list_id=listed.pk, percent=D(100))
+
+        with django_assert_num_queries(8):
+            reprice()
+        products = [make_product(f"P{number}") for number in range(2 * MOST_PRICES)]
+        ListedPrice.objects.bulk_create(
+            ListedPrice(price_list=listed, product=product, price=D(1)) for product in products
+        )
+        with django_assert_num_queries(12):  # two of each more
+            reprice()
+        told = [len(payload["prices"]) for _type, _seq, payload, _who in facts(listed)[2:]]
+        assert told == [3, MOST_PRICES, MOST_PRICES, 3]
+        sequences = [sequence for _type, sequence, *_ in facts(listed)]
+        assert sequences == list(range(1, 7))
+        assert set(self.prices(listed).values()) == {"40.00", "0.04", "13.32", "2.00"}
+        assert inspect().breaches == {}
+
+    def test_nothing_changes_if_one_price_becomes_too_large(
+        self, manager: User, listed: PriceList, make_product: Callable[..., Product]
+    ) -> None:
+        dear = {make_product("DEAR").pk: D("99999999.99")}
+        change_prices(actor=manager, price_list_id=listed.pk, prices=dear)
+        before = self.prices(listed)
+        with pytest.raises(Invalid) as refused:
+            reprice_list(actor=manager, price_list_id=listed.pk, percent=D("0.01"))
+        [error] = refused.value.facts["errors"]
+        assert (error["pointer"], error["code"]) == ("/percent", "price_too_large")
+        assert error["detail"].startswith("DEAR would cost R$ ")
+        assert self.prices(listed) == before
+        assert (Repricing.objects.count(), len(facts(listed))) == (0, 3)
+        reprice_list(actor=manager, price_list_id=listed.pk, percent=D("-0.01"))
+        assert self.prices(listed)["DEAR"] == "99989999.99"
+
+    @pytest.mark.parametrize("percent", ["0", "-100", "-99.991", "1000", "5.555", "NaN"])
+    def test_a_percentage_has_limits(self, manager: User, listed: PriceList, percent: str) -> None:
+        with pytest.raises(Invalid) as refused:
+            reprice_list(actor=manager, price_list_id=listed.pk, percent=D(percent))
+        assert [error["pointer"] for error in refused.value.facts["errors"]] == ["/percent"]
+        assert Repricing.objects.count() == 0
+
+    def test_products_that_are_gone_keep_their_old_price(
+        self, manager: User, listed: PriceList
+    ) -> None:
+        gone = Product.objects.get(sku="A")
+        Product.objects.filter(pk=gone.pk).update(deleted_at=gone.created_at, live=None)
+        reprice_list(actor=manager, price_list_id=listed.pk, percent=D(100))
+        assert self.prices(listed) == {"A": "10.00", "B": "0.02", "C": "6.66"}
+
+    def test_a_key_does_it_once(self, manager: User, admin: User, listed: PriceList) -> None:
+        again = partial(reprice_list, price_list_id=listed.pk, percent=D(50), idempotency_key="k")
+        first = again(actor=manager)
+        assert again(actor=manager, as_of=2) == first  # before anything was seen to have changed
+        assert self.prices(listed)["A"] == "15.00"
+        for other in (
+            {"percent": D(51)},
+            {"price_list_id": PriceList.objects.get(name="Other").pk},
+        ):
+            with pytest.raises(IdempotencyKeyReused):
+                again(actor=manager, **other)
+        assert again(actor=admin) != first  # keys are of a person
+        assert self.prices(listed)["A"] == "22.50"
+
+    def test_what_was_shown_is_done_or_nothing(self, manager: User, listed: PriceList) -> None:
+        seen = PriceList.objects.get(pk=listed.pk).event_seq
+        shown = {change.sku: change.now for change in changes_by(listed, D(10)).values()}
+        assert shown == {"A": D("11.00"), "C": D("3.66")}
+        product = Product.objects.get(sku="A")
+        change_prices(actor=manager, price_list_id=listed.pk, prices={product.pk: D(20)})
+        with pytest.raises(StaleVersion):
+            reprice_list(actor=manager, price_list_id=listed.pk, percent=D(10), as_of=seen)
+        assert self.prices(listed) == {"A": "20.00", "B": "0.01", "C": "3.33"}
+        reprice_list(actor=manager, price_list_id=listed.pk, percent=D(10), as_of=seen + 1)
+        assert self.prices(listed) == {"A": "22.00", "B": "0.01", "C": "3.66"}
+
+    def test_it_is_undone_exactly_and_what_was_changed_since_stays(
+        self, manager: User, listed: PriceList
+    ) -> None:
+        done = reprice_list(actor=manager, price_list_id=listed.pk, percent=D("-33.33"))
+        assert self.prices(listed) == {"A": "6.67", "B": "0.01", "C": "2.22"}
+        product = Product.objects.get(sku="C")
+        change_prices(actor=manager, price_list_id=listed.pk, prices={product.pk: D(5)})
+        undo = partial(undo_repricing, price_list_id=listed.pk, repricing_id=done.pk)
+        undone = undo(actor=manager)
+        assert self.prices(listed) == {"A": "10.00", "B": "0.01", "C": "5.00"}
+        assert (undone.prices, undone.undoes) == (1, done)
+        told = facts(listed)[-1][2]["prices"]
+        assert [(it["sku"], it["from"], it["to"]) for it in told] == [("A", "6.67", "10.00")]
+        # A second click, even where the price is by chance what it was between.
+        change_prices(
+            actor=manager,
+            price_list_id=listed.pk,
+            prices={Product.objects.get(sku="A").pk: D("6.67")},
+        )
+        assert undo(actor=manager) == undone
+        assert self.prices(listed)["A"] == "6.67"
+        other = PriceList.objects.get(name="Other")
+        for wrong in ({"repricing_id": undone.pk}, {"price_list_id": other.pk}):
+            with pytest.raises(NotFound):
+                undo(actor=manager, **wrong)
+        assert inspect().breaches == {}
+
+    def test_who_may_not_change_prices_may_not_change_all(
+        self, manager: User, operator: User, listed: PriceList
+    ) -> None:
+        done = reprice_list(actor=manager, price_list_id=listed.pk, percent=D(1))
+        before = self.prices(listed)
+        with pytest.raises(Denied):
+            reprice_list(actor=operator, price_list_id=listed.pk, percent=D(5))
+        with pytest.raises(Denied):
+            undo_repricing(actor=operator, price_list_id=listed.pk, repricing_id=done.pk)
+        assert self.prices(listed) == before
+
+    def test_a_deleted_list_is_not_repriced(self, manager: User, listed: PriceList) -> None:
+        delete_price_list(actor=manager, price_list_id=listed.pk)
+        with pytest.raises(NotFound):
+            reprice_list(actor=manager, price_list_id=listed.pk, percent=D(5))
+
+
+def create_and_price_another(manager: User, product: Product) -> None:
+    """A list that nothing is to happen to."""
+    other = create_price_list(actor=manager, name="Other")
+    change_prices(actor=manager, price_list_id=other.pk, prices={product.pk: D(1)})

@@ -387,6 +387,64 @@ class TestPrices:
             assert len(taken) == statements, [query["sql"][:90] for query in taken]
 
 
+class TestRepricing:
+    @pytest.fixture
+    def listed(self, make_list: Callable[..., PriceList], make_product: Any) -> PriceList:
+        return make_list(prices={make_product("A"): "10.00", make_product("B"): "0.01"})
+
+    @pytest.mark.parametrize(
+        ("percent", "told", "after", "changed"),
+        [
+            ("5", "5.00", "10.50", 1),
+            ("-7.5", "-7.50", "9.25", 1),
+            ("999.99", "999.99", "110.00", 2),
+        ],
+    )
+    def test_all_prices_are_raised_or_lowered(
+        self, api: Api, listed: PriceList, percent: str, told: str, after: str, changed: int
+    ) -> None:
+        answer = api.post(f"/price-lists/{listed.pk}/reprice", {"percent": percent})
+        assert answer.status == 200
+        done = {name: answer.body[name] for name in ("percent", "prices_changed")}
+        assert done == {"percent": told, "prices_changed": changed}
+        assert prices_of(listed)["A"] == Decimal(after)
+
+    def test_the_same_key_does_it_once(self, api: Api, listed: PriceList) -> None:
+        path, headers = f"/price-lists/{listed.pk}/reprice", {"Idempotency-Key": '"new-year"'}
+        first = api.post(path, {"percent": "10"}, headers=headers)
+        assert api.post(path, {"percent": "10.00"}, headers=headers).body == first.body
+        assert prices_of(listed)["A"] == Decimal(11)
+        other = api.post(path, {"percent": "11"}, headers=headers)
+        assert (other.status, other.code) == (422, "idempotency_key_reused")
+        api.post(path, {"percent": "10"})
+        assert prices_of(listed)["A"] == Decimal("12.10")
+
+    @pytest.mark.parametrize(
+        "percent",
+        [
+            "0", "0.00", "-0", "-100", "1000", "1.555", "+5", "5%", "5,5", "1e1", "", " 5", "5\n",
+            "\N{ARABIC-INDIC DIGIT FIVE}", 5, None,
+        ],
+    )  # fmt: skip
+    def test_what_is_no_percentage_changes_nothing(
+        self, api: Api, listed: PriceList, percent: Any
+    ) -> None:
+        before = snapshot()
+        answer = api.post(f"/price-lists/{listed.pk}/reprice", {"percent": percent})
+        assert errors(answer) == [("/percent", "percent")]
+        assert snapshot() == before
+
+    def test_a_price_that_becomes_too_large_is_named_and_nothing_changes(
+        self, api: Api, make_list: Callable[..., PriceList], make_product: Any
+    ) -> None:
+        listed = make_list(prices={make_product("A"): "1", make_product("DEAR"): "99999999.99"})
+        before = snapshot()
+        answer = api.post(f"/price-lists/{listed.pk}/reprice", {"percent": "5"})
+        assert errors(answer) == [("/percent", "price_too_large")]
+        assert "DEAR" in answer.body["detail"]
+        assert snapshot() == before
+
+
 class TestCustomers:
     def test_a_customer_is_given_a_list_and_loses_it(
         self, api: Api, make_list: Callable[..., PriceList], customer: Customer

@@ -16,6 +16,7 @@ from catalog.models import (
     PriceList,
     Product,
     ProductWord,
+    Repricing,
     StockLevel,
     StockMovement,
 )
@@ -29,6 +30,7 @@ from catalog.services import (
     create_product,
     delete_price_list,
     delete_product,
+    reprice_list,
     update_product,
 )
 from customers.models import Customer
@@ -348,6 +350,88 @@ def test_prices_that_are_changed_at_once_follow_each_other(
     prices = [event.payload["prices"][0] for event in told[1:]]
     assert [each["from"] for each in prices] == [None, *(each["to"] for each in prices[:-1])]
     assert ListedPrice.objects.get().price == Decimal(prices[-1]["to"])
+
+
+def raising(manager: User, price_list: PriceList, **more: Any) -> Job:
+    return partial(
+        reprice_list, actor=manager, price_list_id=price_list.pk, percent=Decimal(50), **more
+    )
+
+
+@pytest.fixture
+def listed(manager: User, price_list: PriceList, product: Product) -> Product:
+    """Ten on the list."""
+    prices = {product.pk: Decimal(10)}
+    change_prices(actor=manager, price_list_id=price_list.pk, prices=prices)
+    return product
+
+
+def raised_and_changed(
+    manager: User, price_list: PriceList, product: Product, *, without_lock: bool = False
+) -> list[Any]:
+    """A price is typed after the list was read to raise all prices."""
+    change = partial(
+        change_prices, actor=manager, price_list_id=price_list.pk, prices={product.pk: Decimal(4)}
+    )
+    return one_within_the_other(
+        raising(manager, price_list), change, "catalog_pricelist", "FOR UPDATE",
+        without_lock=without_lock,
+    )  # fmt: skip
+
+
+def test_a_price_that_is_typed_while_all_are_raised_waits_for_that(
+    manager: User, price_list: PriceList, listed: Product
+) -> None:
+    """On SQLite, which has no locks on rows, one transaction follows the other anyway."""
+    if connection.vendor == "mysql":
+        results = raised_and_changed(manager, price_list, listed)
+    else:
+        change = partial(
+            change_prices,
+            actor=manager,
+            price_list_id=price_list.pk,
+            prices={listed.pk: Decimal(4)},
+        )
+        results = in_parallel(raising(manager, price_list), change)
+    assert [result for result in results if isinstance(result, Exception)] == []
+    told = Event.objects.filter(aggregate="price_list").order_by("sequence")
+    steps = [(it["from"], it["to"]) for event in told[1:] for it in event.payload["prices"]]
+    assert steps in (
+        [(None, "10.00"), ("10.00", "15.00"), ("15.00", "4.00")],
+        [(None, "10.00"), ("10.00", "4.00"), ("4.00", "6.00")],
+    )
+    assert ListedPrice.objects.get().price == Decimal(steps[-1][1])
+
+
+@only_with_row_locks
+def test_control_without_the_lock_on_the_list_a_raise_and_a_typed_price_collide(
+    manager: User, price_list: PriceList, listed: Product
+) -> None:
+    """Only the unique key of what is told is left to object, as a crash."""
+    overtaken, _ = raised_and_changed(manager, price_list, listed, without_lock=True)
+    assert isinstance(overtaken, IntegrityError), overtaken
+
+
+@pytest.mark.parametrize("without_lock", [False, pytest.param(True, marks=only_with_row_locks)])
+def test_one_key_raises_all_prices_once_however_many_send_it(
+    manager: User, price_list: PriceList, listed: Product, without_lock: bool
+) -> None:
+    """Where they do not even wait for each other, the unique key is left."""
+    job = raising(manager, price_list, idempotency_key="k")
+    results = meeting(
+        job, "catalog_pricelist", "FOR UPDATE", times=4, without_lock=without_lock
+    ) if connection.vendor == "mysql" else in_parallel(*[job] * 4)  # fmt: skip
+    if not without_lock:
+        assert [type(result) for result in results] == [Repricing] * 4
+    assert (ListedPrice.objects.get().price, Repricing.objects.count()) == (Decimal(15), 1)
+
+
+@only_with_row_locks
+def test_control_without_a_key_each_raises_all_prices(
+    manager: User, price_list: PriceList, listed: Product
+) -> None:
+    in_parallel(*[raising(manager, price_list)] * 2)
+    assert ListedPrice.objects.get().price == Decimal("22.50")
 
 
 @only_with_row_locks

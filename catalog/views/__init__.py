@@ -16,6 +16,7 @@ from .products import (
     product_list,
     product_new,
 )
+from .repricing import price_list_reprice, price_list_reprice_undo
 from .stock import stock_adjust, stock_undo
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "price_list_list",
     "price_list_new",
     "price_list_prices",
+    "price_list_reprice",
+    "price_list_reprice_undo",
     "product_activity",
     "product_delete",
     "product_detail",

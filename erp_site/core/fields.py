@@ -20,6 +20,13 @@ def grouped(number: int) -> str:
     return str(number_format(number, use_l10n=True, force_grouping=True))
 
 
+def percentage(share: Decimal) -> str:
+    """7.50 -> "7,5 %" in Portuguese, "7.5 %" in English: no zeros at the end, and no more than two places."""
+    # Added to 0, 5E+1 is 50 again.
+    plain = number_format(share.normalize() + 0, use_l10n=True, force_grouping=True)
+    return f"{plain}\N{NO-BREAK SPACE}%"
+
+
 def plain_number(text: str) -> str | None:
     """The number in the reader's writing as digits with a decimal point; None if it is none.
 

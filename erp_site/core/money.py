@@ -19,7 +19,12 @@ def to_cents(amount: Decimal) -> Decimal:
 
 def discounted(price: Decimal, discount: Decimal) -> Decimal:
     """What is left of `price` with `discount` percent taken off it: to the cent, and a cent at least."""
-    return max(CENT, to_cents(price * (100 - discount) / 100))
+    return repriced(price, -discount)
+
+
+def repriced(price: Decimal, percent: Decimal) -> Decimal:
+    """`price` raised by so many percent, or lowered if they are negative: to the cent, and a cent at least."""
+    return max(CENT, to_cents(price * (100 + percent) / 100))
 
 
 def to_text(amount: Decimal) -> str:

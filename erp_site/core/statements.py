@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, cast
 
 import orjson
@@ -298,6 +299,12 @@ class Assign:
 
     def later(self, columns: Mapping[str, Mapping[int, int]], keys: Sequence[int]) -> None:
         """Set each column of `columns`, {field: {primary key: value}}, in the rows `keys`, as `Insert.later` does."""
+        self.of(columns, keys).run_later()
+
+    def of(
+        self, columns: Mapping[str, Mapping[int, int | Decimal]], keys: Sequence[int]
+    ) -> Statement[int]:
+        """The statement that does this."""
         database = _here.database
         shape = (
             database.vendor,
@@ -308,7 +315,7 @@ class Assign:
         if len(keys) <= MOST_KEPT:
             self._plans[shape] = sql
         values = [part for each in columns.values() for pair in each.items() for part in pair]
-        Statement(sql, [*values, *keys], _last_id).run_later()
+        return Statement(sql, [*values, *keys], _last_id)
 
     def _sql(self, columns: Sequence[tuple[str, int]], count: int) -> str:
         quote: Callable[[Any], str] = connection.ops.quote_name

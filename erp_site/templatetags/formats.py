@@ -17,7 +17,7 @@ from django.utils.translation import get_language, pgettext
 from accounts.models import User
 from accounts.roles import Permission
 from erp_site.core import clock, taxid
-from erp_site.core.fields import grouped
+from erp_site.core.fields import grouped, percentage
 from orders.models import Order, order_number
 
 register = template.Library()
@@ -56,8 +56,7 @@ def percent(share: Decimal | str) -> str:
 
     Events have it as text.
     """
-    plain = number_format(Decimal(share).normalize() + 0, use_l10n=True, force_grouping=True)
-    return f"{plain}\N{NO-BREAK SPACE}%"
+    return percentage(Decimal(share))
 
 
 @register.filter

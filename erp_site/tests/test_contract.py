@@ -330,6 +330,7 @@ class TestPaths:
             ("delete", f"/price-lists/{over.pk}", None, 404),
             ("get", f"/price-lists/{over.pk}/prices", None, 404),
             ("patch", f"/price-lists/{over.pk}/prices", {"prices": prices}, 404),
+            ("post", f"/price-lists/{over.pk}/reprice", {"percent": "5.00"}, 404),
             ("get", f"/orders/{order.pk}", None, 200),
             ("delete", f"/orders/{order.pk}", None, 200),
             ("get", f"/orders/{order.pk}/history", None, 200),
@@ -375,9 +376,9 @@ def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
         if kind.get("format") == "date":
             yield from ("0000-01-01", "99999-01-01", "2026-02-30", "2026-11-23T10:00:00Z", "today")
         if "pattern" in kind and "[0-9]" in kind["pattern"]:
-            yield from ("-1", "10.555", "1e3", "999999999", "1,50", " 1", "NaN")
-            if not re.match(kind["pattern"], "0"):  # a discount may be none
-                yield "0"
+            yield from ("10.555", "1e3", "999999999", "1,50", " 1", "NaN")
+            # A discount may be none, and a change of prices one downwards.
+            yield from (each for each in ("0", "-1") if not re.match(kind["pattern"], each))
 
 
 #: Texts that may have several lines; secrets are taken as they are.

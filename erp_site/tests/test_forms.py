@@ -63,6 +63,20 @@ FORMS: Final = [
         {"product": "product", "price": "1.00"},
         ids=("price_list",),
     ),
+    Form(
+        "catalog:price_list_reprice",
+        MANAGERS,
+        {"way": "up", "percent": "5"},  # not as it was shown
+        ids=("price_list",),
+        answer=422,
+    ),
+    Form(
+        "catalog:price_list_reprice_undo",
+        MANAGERS,
+        {"repricing": "0"},
+        ids=("price_list",),
+        answer=404,
+    ),
     Form("catalog:price_list_delete", MANAGERS, ids=("price_list",)),
     Form("customers:new", MANAGERS, {"name": "New"}, answer=422),
     Form("customers:edit", MANAGERS, {"name": "Other"}, ids=("customer",), answer=422),

@@ -187,6 +187,7 @@ TABLE: Final = [
     Row("delete_price_list", (403, 403, 204, 204)),
     Row("list_prices", ALL),
     Row("change_prices", MANAGERS, new_prices),
+    Row("reprice_list", MANAGERS, lambda _shop: {"percent": "5.00"}),
     # orders
     Row("list_orders", ALL),
     Row("place_order", (403, 201, 201, 201), new_order),
