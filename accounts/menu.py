@@ -73,6 +73,7 @@ MENU: Final = (
                     "catalog:price_list",
                     "catalog:price_list_new",
                     "catalog:price_list_edit",
+                    "catalog:price_list_copy",
                     "catalog:price_list_reprice",
                     # Where a form that was refused comes back.
                     "catalog:price_list_prices",

@@ -188,15 +188,21 @@ def list_price_lists(
     response={201: PriceListOut},
     operation_id="create_price_list",
     summary="Add a price list",
-    openapi_extra=problems(conflict="duplicate", answers={201: CREATED}),
+    openapi_extra=problems(404, conflict="duplicate", answers={201: CREATED}),
 )
 @needs(Permission.CHANGE_PRICE_LISTS)
 def create_price_list(
     request: SignedIn, response: HttpResponse, body: PriceListIn
 ) -> Status[dict[str, Any]]:
     """Names are unique among price lists that are not deleted, in any case and accents (409 `duplicate`). Customers
-    buy by it once their `price_list_id` says so."""
-    price_list = services.create_price_list(actor=request.user, **body.model_dump())
+    buy by it once their `price_list_id` says so. With `copy_from` it begins as a copy of that list (404 if there is
+    none)."""
+    given = body.model_dump(exclude_unset=True)
+    copied = given.pop("copy_from", None)
+    if copied is None:
+        price_list = services.create_price_list(actor=request.user, **given)
+    else:
+        price_list = services.copy_price_list(actor=request.user, price_list_id=copied, **given)
     response["Location"] = reverse("api-v1:get_price_list", args=[price_list.pk])
     return Status(201, queries.price_list_record(price_list))
 

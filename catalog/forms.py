@@ -158,6 +158,16 @@ class PriceListForm(ShowsRefusals):
         return self.cleaned_data["discount"] or Decimal(0)
 
 
+class CopyForm(ShowsRefusals):
+    """The name of a copy; all else is as on the list that is copied."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=255,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+
+
 class Way(models.TextChoices):
     """Where prices go. Chosen, since the digits' keyboard of many telephones has no minus sign."""
 

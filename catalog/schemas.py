@@ -216,7 +216,7 @@ ListDiscount = Annotated[Discount, Field(description=_OFF_THE_REST)]
 
 
 class PriceListIn(In):
-    """A new price list, without prices."""
+    """A new price list, without prices; or with those of `copy_from` and, if none is sent, its discount."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "Atacado", "discount": "7.50"}]}
@@ -224,6 +224,7 @@ class PriceListIn(In):
 
     name: Name
     discount: ListDiscount = Decimal(0)
+    copy_from: Id | None = Field(None, description="A price list to copy all own prices of")
 
 
 class PriceListPatch(In):

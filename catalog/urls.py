@@ -17,6 +17,7 @@ urlpatterns = [
         views.price_list_prices,
         name="price_list_prices",
     ),
+    path("price-lists/<id:price_list_id>/copy", views.price_list_copy, name="price_list_copy"),
     path(
         "price-lists/<id:price_list_id>/reprice",
         views.price_list_reprice,

@@ -76,6 +76,7 @@ STATES: Final[list[tuple[str, Callable[[Page], None] | None]]] = [
     ("/products/price-lists/{price_list}", press("Delete")),
     ("/products/price-lists/{price_list}", set_nothing),
     ("/products/price-lists/{price_list}/edit", None),
+    ("/products/price-lists/{price_list}/copy", None),
     ("/products/price-lists/{price_list}/reprice?way=up&percent=5", None),
     ("/products/price-lists/{price_list}/reprice?way=up&percent=x", None),
     ("/customers/price-lists/{price_list}?search=axe", None),

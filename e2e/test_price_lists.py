@@ -126,6 +126,40 @@ def test_all_prices_are_raised_once_and_lowered_again(
     assert complaints(page) == []
 
 
+def test_a_list_is_copied_and_the_copy_goes_its_own_way(
+    desk: Desk, make_product: Make, served: Served, complaints: Callable[[Page], list[str]]
+) -> None:
+    product = make_product("COPIED-1", price="10.00")
+    with served.api() as api:
+        body = {"name": "To be copied", "discount": "7.50"}
+        found = api.post("/price-lists", json=body).raise_for_status().json()
+        prices = [{"product_id": product["id"], "price": "9.00"}]
+        path = f"/price-lists/{found['id']}/prices"
+        api.patch(path, json={"prices": prices}).raise_for_status()
+    page = desk("manager")
+    page.goto(f"/products/price-lists/{found['id']}")
+    page.get_by_role("link", name="Copy this list").click()
+    name = page.get_by_label("Name")
+    expect(name).to_be_focused()
+    expect(name).to_have_value("Copy of To be copied")
+    name.fill("To be copied")
+    name.press("Enter")
+    expect(page.locator("form .errorlist")).to_have_text("Another price list has this name.")
+    expect(name).to_have_value("To be copied")
+    name.fill("A copy")
+    name.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A copy")
+    expect(page.locator(".page-head")).to_contain_text("7.5 % off")
+    price = page.get_by_label("Price of COPIED-1 (R$)")
+    expect(price).to_have_value("9.00")
+    price.fill("8.00")
+    price.press("Enter")
+    expect(page.locator(".toast-line")).to_contain_text("COPIED-1 costs R$ 8.00")
+    page.goto(f"/products/price-lists/{found['id']}")
+    expect(price).to_have_value("9.00")
+    assert complaints(page) == []
+
+
 def test_a_row_that_is_saved_stays_in_sight(desk: Desk, make_product: Make, served: Served) -> None:
     products = [make_product(f"LONG-{number:02}") for number in range(25)]
     with served.api() as api:

@@ -13,7 +13,7 @@ from .price_lists import (
     upsert_price,
 )
 from .products import ProductInUse, create_product, delete_product, update_product, upsert_product
-from .repricing import changes_by, reprice_list, undo_repricing
+from .repricing import changes_by, copy_price_list, reprice_list, undo_repricing
 from .stock import (
     Delta,
     InsufficientStock,
@@ -42,6 +42,7 @@ __all__ = [
     "adjust_stock",
     "change_prices",
     "changes_by",
+    "copy_price_list",
     "count_stock",
     "create_price_list",
     "create_product",

@@ -27,7 +27,7 @@ from erp_site.core.statements import Assign
 from erp_site.core.transactions import retrying_atomic
 from erp_site.core.validation import field_errors
 
-from .price_lists import PriceChange, locked_list, require_lists
+from .price_lists import PriceChange, create_price_list, locked_list, require_lists
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -149,6 +149,40 @@ def undo_repricing(*, actor: "User", price_list_id: int, repricing_id: int) -> R
         actor=actor,
         created_at=clock.now(),
     )
+
+
+@retrying_atomic
+def copy_price_list(
+    *, actor: "User", price_list_id: int, name: str, discount: Decimal | None = None
+) -> PriceList:
+    """A new list with the prices of another one, and its discount, unless another is given. Nobody buys by it yet.
+
+    Raises:
+        Denied, Invalid, Duplicate: as for a new one.
+        NotFound: there is no list to copy.
+    """
+    require_lists(actor)
+    # Without this lock the copy could have the discount of one moment and the prices of another.
+    copied = locked_list(price_list_id)
+    price_list = create_price_list(
+        actor=actor, name=name, discount=copied.discount if discount is None else discount
+    )
+    for batch in batched(own_prices(copied), MOST_PRICES):
+        ListedPrice.objects.bulk_create(
+            ListedPrice(price_list=price_list, product_id=product_id, price=price)
+            for _pk, product_id, _sku, price in batch
+        )
+        price_list.next_sequence()
+        prices_changed.send(
+            sender=PriceList,
+            price_list=price_list,
+            changes=[
+                PriceChange(product_id, sku, None, price) for _pk, product_id, sku, price in batch
+            ],
+            actor=actor,
+        )
+    price_list.save(update_fields=["event_seq"])
+    return price_list
 
 
 def _require_percent(percent: Decimal) -> None:

@@ -589,6 +589,46 @@ class TestProduct:
             assert f'href="{at(each)}"' in page.content.decode()
 
 
+class TestCopy:
+    def test_a_copy_is_made_under_a_name_that_is_proposed(
+        self, desk: Client, manager: User, make_list: Any, product: Product
+    ) -> None:
+        listed = make_list(prices={product: "9.90"})
+        assert f'href="{at(listed, "/copy")}"' in desk.get(at(listed)).content.decode()
+        page = desk.get(at(listed, "/copy"))
+        assert page.context["form"]["name"].value() == "Copy of Resellers"
+        assert "same discount, 7.5 %, and 1 price." in text_of(page).replace("\xa0", " ")
+        done = desk.post(at(listed, "/copy"), {"name": "Copy of Resellers"})
+        made = PriceList.objects.get(name="Copy of Resellers")
+        assert done["Location"] == f"{at(made)}#code"
+        assert (made.discount, prices(made)) == (Decimal("7.50"), {product.sku: "9.90"})
+        assert "The price list Copy of Resellers is added." in text_of(desk.get(at(made)))
+        User.objects.filter(pk=manager.pk).update(language="pt-br")
+        assert 'value="Cópia de Resellers"' in desk.get(at(listed, "/copy")).content.decode()
+
+    def test_a_refused_name_says_why_and_is_kept(self, desk: Client, resellers: PriceList) -> None:
+        for name, message in (
+            ("RESELLERS", "Another price list has this name."),
+            ("", "This field is required."),
+            ("★", "A name has a letter or a digit."),
+        ):
+            page = desk.post(at(resellers, "/copy"), {"name": name})
+            assert page.status_code == 422
+            assert page.context["form"].errors == {"name": [message]}
+            assert page.context["form"]["name"].value() == name
+        assert PriceList.objects.count() == 1
+
+    def test_the_name_that_is_proposed_is_never_too_long(
+        self, desk: Client, make_list: Any
+    ) -> None:
+        listed = make_list("n" * 255)
+        [name] = re.findall(
+            r'name="name" value="([^"]+)"', desk.get(at(listed, "/copy")).content.decode()
+        )
+        assert len(name) == 255
+        assert desk.post(at(listed, "/copy"), {"name": name}).status_code == 302
+
+
 class TestRepricing:
     """All prices raised or lowered: shown first, done once, undone."""
 

@@ -23,6 +23,7 @@ from catalog.services import (
     PriceListInUse,
     change_prices,
     changes_by,
+    copy_price_list,
     create_price_list,
     delete_price_list,
     delete_product,
@@ -463,6 +464,81 @@ class TestRepricing:
         delete_price_list(actor=manager, price_list_id=listed.pk)
         with pytest.raises(NotFound):
             reprice_list(actor=manager, price_list_id=listed.pk, percent=D(5))
+
+
+class TestCopy:
+    @pytest.fixture
+    def wholesale(self, manager: User, make_product: Callable[..., Product]) -> PriceList:
+        made = create_price_list(actor=manager, name="Atacado", discount=D("7.5"))
+        prices = {make_product("A").pk: D("9.90"), make_product("B", on_hand=0).pk: D("1.00")}
+        change_prices(actor=manager, price_list_id=made.pk, prices=prices)
+        return made
+
+    def test_a_copy_has_discount_and_prices_and_no_customer(
+        self, manager: User, wholesale: PriceList, make_customer: Callable[..., Any]
+    ) -> None:
+        make_customer(price_list_id=wholesale.pk)
+        delete_product(actor=manager, product_id=Product.objects.get(sku="B").pk)
+        before = facts(wholesale)
+        copy = copy_price_list(actor=manager, price_list_id=wholesale.pk, name=" Balcão ")
+        copy.refresh_from_db()
+        assert (copy.name, copy.discount, copy.version) == ("Balcão", D("7.50"), 1)
+        assert extents([copy])[copy.pk] == (1, 0)
+        assert ListedPrice.objects.get(price_list=copy).price == D("9.90")
+        price = {"product_id": Product.objects.get(sku="A").pk, "sku": "A"}
+        price |= {"from": None, "to": "9.90"}
+        assert [fact[:3] for fact in facts(copy)] == [
+            ("price_list.created", 1, {"name": "Balcão", "discount": "7.50"}),
+            ("price_list.prices_changed", 2, {"name": "Balcão", "prices": [price]}),
+        ]
+        assert facts(wholesale) == before
+        assert inspect().breaches == {}
+
+    def test_what_is_changed_there_is_not_changed_here(
+        self, manager: User, wholesale: PriceList
+    ) -> None:
+        copy = copy_price_list(actor=manager, price_list_id=wholesale.pk, name="B", discount=D(0))
+        reprice_list(actor=manager, price_list_id=copy.pk, percent=D(100))
+        assert dict(wholesale.prices.values_list("product__sku", "price"))["A"] == D("9.90")
+        assert dict(copy.prices.values_list("product__sku", "price"))["A"] == D("19.80")
+        assert copy.discount == 0
+
+    def test_an_empty_list_is_copied_too(self, manager: User) -> None:
+        empty = create_price_list(actor=manager, name="Vazia", discount=D(3))
+        copy = copy_price_list(actor=manager, price_list_id=empty.pk, name="Outra")
+        assert (copy.discount, copy.event_seq) == (D(3), 1)
+        assert inspect().breaches == {}
+
+    def test_what_is_refused_leaves_nothing(
+        self, manager: User, operator: User, wholesale: PriceList
+    ) -> None:
+        copy = partial(copy_price_list, price_list_id=wholesale.pk)
+        attempts: list[tuple[type[Exception], dict[str, Any]]] = [
+            (Duplicate, {"actor": manager, "name": "ATACADO"}),
+            (Invalid, {"actor": manager, "name": "★"}),
+            (Denied, {"actor": operator, "name": "Balcão"}),
+            (NotFound, {"actor": manager, "name": "Balcão", "price_list_id": 999_999}),
+        ]
+        for refusal, given in attempts:
+            with pytest.raises(refusal):
+                copy(**given)
+        assert (PriceList.all_objects.count(), ListedPrice.objects.count()) == (1, 2)
+
+    def test_statements_grow_by_bounded_parts(
+        self, manager: User, wholesale: PriceList, make_product: Callable[..., Product],
+        django_assert_num_queries: Any,
+    ) -> None:  # fmt: skip
+        with django_assert_num_queries(13):
+            copy_price_list(actor=manager, price_list_id=wholesale.pk, name="Two")
+        products = [make_product(f"P{number}") for number in range(2 * MOST_PRICES)]
+        ListedPrice.objects.bulk_create(
+            ListedPrice(price_list=wholesale, product=product, price=D(1)) for product in products
+        )
+        with django_assert_num_queries(17):  # two of each more
+            many = copy_price_list(actor=manager, price_list_id=wholesale.pk, name="Many")
+        assert many.prices.count() == 2 + 2 * MOST_PRICES
+        assert [sequence for _type, sequence, *_ in facts(many)] == [1, 2, 3, 4]
+        assert inspect().breaches == {}
 
 
 def create_and_price_another(manager: User, product: Product) -> None:

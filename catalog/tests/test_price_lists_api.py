@@ -387,6 +387,41 @@ class TestPrices:
             assert len(taken) == statements, [query["sql"][:90] for query in taken]
 
 
+class TestCopy:
+    @pytest.mark.parametrize(
+        ("sent", "discount"),
+        [({}, "7.50"), ({"discount": "3"}, "3.00"), ({"discount": "0"}, "0.00")],
+    )
+    def test_a_new_list_may_begin_as_a_copy(
+        self, api: Api, make_list: Any, product: Product, sent: dict[str, str], discount: str
+    ) -> None:
+        copied = make_list(discount="7.50", prices={product: "9.90"})
+        body = {"name": "Copy", "copy_from": copied.pk, **sent}
+        answer = api.post("/price-lists", body)
+        assert answer.status == 201
+        assert (answer.body["name"], answer.body["discount"]) == ("Copy", discount)
+        made = PriceList.objects.get(pk=answer.body["id"])
+        assert prices_of(made) == {product.sku: Decimal("9.90")}
+        assert api.post("/price-lists", body).code == "duplicate"
+        nothing = api.post("/price-lists", {"name": "None", "copy_from": None})
+        assert (nothing.status, nothing.body["discount"]) == (201, "0.00")
+
+    def test_of_a_list_that_there_is_not_nothing_is_made(
+        self, api: Api, admin: User, make_list: Any
+    ) -> None:
+        gone = make_list()
+        delete_price_list(actor=admin, price_list_id=gone.pk)
+        before = snapshot()
+        for pk in (gone.pk, 999_999):
+            answer = api.post("/price-lists", {"name": "Copy", "copy_from": pk})
+            assert (answer.status, answer.code, answer.body["price_list_id"]) == (
+                404,
+                "not_found",
+                pk,
+            )
+        assert snapshot() == before
+
+
 class TestRepricing:
     @pytest.fixture
     def listed(self, make_list: Callable[..., PriceList], make_product: Any) -> PriceList:

@@ -26,11 +26,13 @@ from catalog.services import (
     ProductInUse,
     adjust_stock,
     change_prices,
+    copy_price_list,
     create_price_list,
     create_product,
     delete_price_list,
     delete_product,
     reprice_list,
+    update_price_list,
     update_product,
 )
 from customers.models import Customer
@@ -444,6 +446,38 @@ def test_control_without_the_lock_on_the_list_prices_collide(
         job, job, "catalog_pricelist", "FOR UPDATE", without_lock=True
     )
     assert isinstance(overtaken, IntegrityError), overtaken
+
+
+def copied_and_changed(
+    manager: User, price_list: PriceList, product: Product, *, without_lock: bool = False
+) -> tuple[Decimal, Decimal]:
+    """The discount and the price that the copy gets while both are raised on the list."""
+
+    def change() -> None:
+        update_price_list(actor=manager, price_list_id=price_list.pk, discount=Decimal(20))
+        dear = {product.pk: Decimal(20)}
+        change_prices(actor=manager, price_list_id=price_list.pk, prices=dear)
+
+    copy = partial(copy_price_list, actor=manager, price_list_id=price_list.pk, name="Copy")
+    results = one_within_the_other(
+        copy, change, "catalog_pricelist", "FOR UPDATE", without_lock=without_lock
+    )
+    assert [result for result in results if isinstance(result, Exception)] == []
+    made = PriceList.objects.get(name="Copy")
+    return made.discount, made.prices.get().price
+
+
+@only_with_row_locks
+def test_a_copy_is_of_one_moment(manager: User, price_list: PriceList, listed: Product) -> None:
+    assert copied_and_changed(manager, price_list, listed) == (Decimal(0), Decimal(10))
+
+
+@only_with_row_locks
+def test_control_without_the_lock_on_the_list_a_copy_is_of_two_moments(
+    manager: User, price_list: PriceList, listed: Product
+) -> None:
+    found = copied_and_changed(manager, price_list, listed, without_lock=True)
+    assert found == (Decimal(0), Decimal(20))
 
 
 def test_one_of_many_takes_the_name_of_a_price_list(manager: User) -> None:

@@ -1,6 +1,7 @@
 """The pages of products, price lists and stock."""
 
 from .price_lists import (
+    price_list_copy,
     price_list_delete,
     price_list_detail,
     price_list_edit,
@@ -20,6 +21,7 @@ from .repricing import price_list_reprice, price_list_reprice_undo
 from .stock import stock_adjust, stock_undo
 
 __all__ = [
+    "price_list_copy",
     "price_list_delete",
     "price_list_detail",
     "price_list_edit",

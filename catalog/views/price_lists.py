@@ -16,7 +16,7 @@ from accounts.auth import SignedIn, require
 from accounts.roles import Permission
 from catalog import queries, services
 from catalog.filters import ListedFilter, PriceListFilter
-from catalog.forms import NewPriceForm, PriceForm, PriceListForm
+from catalog.forms import CopyForm, NewPriceForm, PriceForm, PriceListForm
 from catalog.models import PriceList, Product
 from erp_site.core.editing import edit
 from erp_site.core.errors import Duplicate, Invalid
@@ -28,6 +28,8 @@ from erp_site.core.paths import record_id
 
 #: A difference is told to the tenth of a percent.
 TENTH: Final = Decimal("0.1")
+#: Characters of a name; the copy of a list with one as long has less of it in its own.
+LONGEST_NAME: Final = 255
 
 
 @require_safe
@@ -131,6 +133,29 @@ def price_list_new(request: SignedIn) -> HttpResponse:
     context = {"form": form, "price_list": None}
     status = 422 if form.errors else 200
     return render(request, "catalog/price_list_form.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require(Permission.CHANGE_PRICE_LISTS)
+def price_list_copy(request: SignedIn, price_list_id: int) -> HttpResponse:
+    """A new price list like this one but for its name and its customers, and on to its prices."""
+    price_list = queries.get_price_list(price_list_id)
+    name = _("Copy of %(name)s") % {"name": price_list.name}
+    form = CopyForm(request.POST or None, initial={"name": name[:LONGEST_NAME]})
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = services.copy_price_list(
+                actor=request.user, price_list_id=price_list_id, name=form.cleaned_data["name"]
+            )
+        except (Duplicate, Invalid) as refusal:
+            form.add_refusal(refusal)
+        else:
+            messages.success(request, _("The price list %(name)s is added.") % {"name": made.name})
+            return redirect(_at_code(made))
+    extent = queries.extents([price_list])[price_list_id]
+    context = {"form": form, "price_list": price_list, "extent": extent}
+    status = 422 if form.errors else 200
+    return render(request, "catalog/price_list_copy.html", context, status=status)
 
 
 def _at_code(price_list: PriceList) -> str:

@@ -63,6 +63,7 @@ FORMS: Final = [
         {"product": "product", "price": "1.00"},
         ids=("price_list",),
     ),
+    Form("catalog:price_list_copy", MANAGERS, {"name": "Copy"}, ids=("price_list",)),
     Form(
         "catalog:price_list_reprice",
         MANAGERS,
