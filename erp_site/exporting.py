@@ -71,7 +71,9 @@ def export(request: SignedIn, name: str, kind: str) -> HttpResponseBase:
     # The answer is written after the middleware has gone, and the user's language with it.
     language = translation.get_language() or "en"
     header = [str(label) for label in sheet.header]
-    file_name = f"{slugify(str(sheet.label))}-{clock.today():%Y-%m-%d}.{kind}"
+    about = sheet.about(request.GET) if sheet.about else ""
+    named = "-".join(filter(None, [slugify(str(sheet.label)), about]))
+    file_name = f"{named}-{clock.today():%Y-%m-%d}.{kind}"
     if kind == "xlsx":
         book = xlsx_file(header, rows(), title=str(sheet.label))
         return FileResponse(book, as_attachment=True, filename=file_name, content_type=XLSX_TYPE)

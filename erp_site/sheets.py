@@ -7,6 +7,7 @@ from typing import Any, Final
 import django_filters
 from django.db.models import Model, QuerySet
 from django.utils.functional import Promise
+from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from accounts import queries as account_queries
@@ -25,6 +26,7 @@ from erp_site.activity import EVENT_SORTS, EventFilter, entries, events
 from erp_site.core import taxid
 from erp_site.core.imports import Field, Kind
 from erp_site.core.models import Event
+from erp_site.core.paths import record_id
 from erp_site.core.search import plain
 from erp_site.core.tabular import (
     Cell,
@@ -37,6 +39,9 @@ from erp_site.core.tabular import (
 from orders import queries as order_queries
 from orders.filters import OrderFilter
 from orders.models import Order
+
+#: Characters of a record's name in that of a file.
+LONGEST_NAME: Final = 60
 
 type Rows = Iterator[Sequence[Cell]]
 
@@ -55,6 +60,8 @@ class Export[M: Model]:
     rows: Callable[[Sequence[M], User], Rows]
     rows_each: str | None = None
     """The column that says how many rows a record has; without it, one."""
+    about: Callable[[Mapping[str, str]], str] | None = None
+    """What the name of the file says beside the list's, of what is asked for with this query."""
 
 
 def _tax_id(value: str, reader: User) -> str:
@@ -127,6 +134,13 @@ def _prices(prices: Sequence[ListedPrice], reader: User) -> Rows:
 def _price_list(products: Sequence[Product], reader: User) -> Rows:
     for product, price in catalog_queries.priced(products):
         yield (product.sku, product.gtin, product.name, price)
+
+
+def _price_list_of(query: Mapping[str, str]) -> str:
+    """The name of the price list that is asked for, in ASCII; its number, where nothing is left of that."""
+    wanted = record_id(query.get("price_list_id", ""))
+    found = catalog_queries.price_lists().filter(pk=wanted).first() if wanted else None
+    return (slugify(found.name)[:LONGEST_NAME].strip("-") or str(found.pk)) if found else ""
 
 
 def _with_price_lists() -> QuerySet[Customer]:
@@ -218,6 +232,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         default="id",
         header=(_("Price list"), _("SKU"), _("Product"), _("Price"), _("Ordinary price")),
         rows=_prices,
+        about=_price_list_of,
     ),
     # What is sent to those who buy by the list: every product, whether it has a price of its own there or not.
     "price-list": Export(
@@ -229,6 +244,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         default="name",
         header=(_("SKU"), _("GTIN"), _("Product"), _("Price")),
         rows=_price_list,
+        about=_price_list_of,
     ),
     "customers": Export(
         label=_("Customers"),

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.text import slugify
 
 from accounts.models import User
 from accounts.roles import Role
@@ -22,7 +23,7 @@ from catalog.services import (
     update_price_list,
 )
 from customers.models import Customer
-from erp_site.core import counting, tabular
+from erp_site.core import clock, counting, tabular
 from erp_site.core.listing import listing
 from erp_site.core.tabular import read_table
 from erp_site.sheets import EXPORTS
@@ -329,6 +330,37 @@ def test_every_product_with_its_price_on_a_list(
     for wrong, status in (("x", 422), ("999999", 404)):
         path = f"/export/price-list.csv?price_list_id={wrong}"
         assert desk.get(path).status_code == status
+
+
+@pytest.mark.parametrize("name", ["prices", "price-list"])
+def test_the_file_of_a_price_list_has_its_name(
+    desk_of: Callable[[User], Client],
+    viewer: User,
+    product: Product,
+    make_list: Callable[..., PriceList],
+    name: str,
+) -> None:
+    """Whoever sends three of them tells them apart; in letters that every mail program and every disk takes."""
+    desk, label = desk_of(viewer), slugify(str(EXPORTS[name].label))
+
+    def named(query: str, kind: str = "csv") -> str:
+        answer = desk.get(f"/export/{name}.{kind}{query}")
+        list(answer.streaming_content)
+        [file_name] = re.findall(r'^attachment; filename="([^"]+)"$', answer["Content-Disposition"])
+        assert file_name.endswith(f"-{clock.today():%Y-%m-%d}.{kind}")
+        return str(file_name)[: -len(f"-2026-11-28.{kind}")]
+
+    for list_name, shown in (
+        ("Atacado São Paulo / Nº 2", "atacado-sao-paulo-no-2"),
+        ('A"; x=\u201dB', "a-xb"),
+        ("n" * 255, "n" * 60),
+        ("Москва", None),
+    ):
+        made = make_list(list_name, {product: "9.90"})
+        for kind in ("csv", "xlsx"):
+            found = named(f"?price_list_id={made.pk}", kind)
+            assert found == f"{label}-{shown or made.pk}"
+    assert named("") == label
 
 
 def test_a_chunk_of_prices_is_read_without_a_join(
