@@ -41,7 +41,11 @@ MOST_OPTIONS: Final = 8
 def customer_list(request: SignedIn) -> HttpResponse:
     """All customers, filtered by the address; htmx asks for the results alone."""
     found = listing(
-        request, CustomerFilter, queries.customers(), sorts=queries.SORTS, default="name"
+        request,
+        CustomerFilter,
+        queries.customers_with_lists(),
+        sorts=queries.SORTS,
+        default="name",
     )
     context: dict[str, Any] = {"listing": found}
     if is_partial(request):

@@ -143,10 +143,6 @@ def _price_list_of(query: Mapping[str, str]) -> str:
     return (slugify(found.name)[:LONGEST_NAME].strip("-") or str(found.pk)) if found else ""
 
 
-def _with_price_lists() -> QuerySet[Customer]:
-    return customer_queries.customers().prefetch_related("price_list")
-
-
 def _customers(customers: Sequence[Customer], reader: User) -> Rows:
     names = (
         "name",
@@ -250,7 +246,7 @@ EXPORTS: Final[Mapping[str, Export[Any]]] = {
         label=_("Customers"),
         permission=Permission.VIEW_CUSTOMERS,
         filterset=CustomerFilter,
-        queryset=_with_price_lists,
+        queryset=customer_queries.customers_with_lists,
         sorts=customer_queries.SORTS,
         default="name",
         header=(

@@ -444,6 +444,35 @@ class TestPriceList:
         chosen = f'<option value="{resellers.pk}" selected>Resellers</option>'
         assert chosen in found.content.decode()
 
+    def test_the_list_of_customers_says_who_buys_by_which(
+        self, desk: Client, resellers: PriceList, make_customer: Make
+    ) -> None:
+        make_customer("Ana", price_list_id=resellers.pk)
+        make_customer("Bia", is_active=False, price_list_id=resellers.pk)
+        make_customer("Carla")
+        body = desk.get("/customers/").content.decode().partition("<tbody>")[2]
+        rows = re.findall(r"<td class=\"strong whole-line\">(.*?)</td>", body, re.DOTALL)
+        said = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
+        assert said == ["Ana Resellers", "Bia Inactive Resellers", "Carla"]
+
+    def test_that_costs_one_statement_for_any_number_of_customers_and_lists(
+        self, desk: Client, admin: User, make_customer: Make
+    ) -> None:
+        def statements() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                assert desk.get("/customers/", headers=HTMX).status_code == 200
+            return len(queries)
+
+        make_customer()
+        statements()
+        without = statements()
+        found = []
+        for number in range(3):
+            made = create_price_list(actor=admin, name=f"List {number}")
+            make_customer(price_list_id=made.pk)
+            found.append(statements())
+        assert found == [without + 1] * 3
+
     def test_who_was_overtaken_reads_names_not_numbers(
         self, desk: Client, admin: User, customer: Customer, resellers: PriceList
     ) -> None:
