@@ -78,6 +78,8 @@ MENU: Final = (
                     # Where a form that was refused comes back.
                     "catalog:price_list_prices",
                     "catalog:price_list_delete",
+                    # Whom a list is given to: a page of the list, though it belongs to customers.
+                    "customers:price_list",
                 ),
             ),
         ),

@@ -505,6 +505,11 @@ class TestPriceList:
 
 
 class TestGivingAPriceList:
+    def test_it_belongs_to_price_lists_in_the_menu(self, desk: Client, given: PriceList) -> None:
+        page = desk.get(f"/customers/price-lists/{given.pk}").content.decode()
+        marked = re.findall(r'href="([^"]+)"[^>]*aria-current="page"', page)
+        assert set(marked) == {"/products/price-lists"}
+
     @pytest.fixture
     def given(self, manager: User) -> PriceList:
         return create_price_list(actor=manager, name="Resellers")
