@@ -1,7 +1,7 @@
 """The event log for people: what happened, who did it, to which record; and the notices of products that run low."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,7 +31,7 @@ from erp_site.core.htmx import is_partial
 from erp_site.core.listing import listing
 from erp_site.core.models import Event, Webhook
 from erp_site.core.pagination import Split
-from erp_site.templatetags.formats import money, percent, signed, whole
+from erp_site.templatetags.formats import money, percent, signed, signed_percent, whole
 from orders.models import Order, order_number
 from orders.states import OrderStatus
 
@@ -104,17 +104,27 @@ def _low(payload: dict[str, Any]) -> str:
 
 
 def _fields_of(
-    model: type[models.Model], *, but: Collection[str] = ()
+    model: type[models.Model], **told: Callable[[Any], str]
 ) -> Callable[[dict[str, Any]], str]:
+    """The names of what changed; of the fields that are `told`, also from what to what."""
     fields = {getattr(field, "attname", field.name): field for field in model._meta.get_fields()}
 
+    def change(name: str, changes: Mapping[str, Any]) -> str:
+        label = str(getattr(fields.get(name), "verbose_name", name))
+        if name not in told or name not in changes:
+            return label
+        was, now = map(told[name], changes[name])
+        return f"{label} {was} → {now}"
+
     def detail(payload: dict[str, Any]) -> str:
-        named = payload.get("fields") or payload.get("changed", {})
-        changed = [name for name in named if name not in but]
-        labels = [str(getattr(fields.get(name), "verbose_name", name)) for name in changed]
-        return ", ".join(labels)
+        changes = payload.get("changes") or payload.get("changed", {})
+        return ", ".join(change(name, changes) for name in payload.get("fields") or changes)
 
     return detail
+
+
+def _or_none(name: str | None) -> str:
+    return name or "—"
 
 
 def _discount(payload: dict[str, Any]) -> str:
@@ -122,23 +132,10 @@ def _discount(payload: dict[str, Any]) -> str:
     return f"\N{MINUS SIGN}{percent(discount)}" if discount else ""
 
 
-def _limit(limit: str) -> str:
-    return f"{User._meta.get_field('discount_limit').verbose_name} {limit}"
-
-
 def _user_created(payload: dict[str, Any]) -> str:
-    limit = Decimal(payload.get("discount_limit", 0))
-    named = [_choice(Role, payload.get("role")), _limit(percent(limit)) if limit else ""]
-    return ", ".join(filter(None, named))
-
-
-_user_fields: Final = _fields_of(User, but={"discount_limit"})
-
-
-def _user_changed(payload: dict[str, Any]) -> str:
-    named = [_user_fields(payload)]
-    if pair := payload["changed"].get("discount_limit"):
-        named.append(_limit(" → ".join(map(percent, pair))))
+    named = [_choice(Role, payload.get("role"))]
+    if limit := Decimal(payload.get("discount_limit", 0)):
+        named.append(f"{User._meta.get_field('discount_limit').verbose_name} {percent(limit)}")
     return ", ".join(filter(None, named))
 
 
@@ -147,10 +144,12 @@ def _price(price: str | None) -> str:
 
 
 def _priced(payload: dict[str, Any]) -> str:
-    return _first_of(
+    by = signed_percent(Decimal(payload["percent"])) if "percent" in payload else ""
+    named = _first_of(
         payload["prices"],
         lambda each: f"{each['sku']} {_price(each['from'])} → {_price(each['to'])}",
     )
+    return " · ".join(filter(None, [by, named]))
 
 
 def _role(payload: dict[str, Any]) -> str:
@@ -185,7 +184,9 @@ KINDS: Final[Mapping[EventType, Kind]] = {
         gettext_lazy("Price list created"), icon="plus", detail=_discount
     ),
     EventType.PRICE_LIST_UPDATED: Kind(
-        gettext_lazy("Price list changed"), icon="tag", detail=_fields_of(PriceList)
+        gettext_lazy("Price list changed"),
+        icon="tag",
+        detail=_fields_of(PriceList, discount=percent),
     ),
     EventType.PRICE_LIST_PRICES_CHANGED: Kind(
         gettext_lazy("Prices changed"), icon="tag", detail=_priced
@@ -193,11 +194,15 @@ KINDS: Final[Mapping[EventType, Kind]] = {
     EventType.PRICE_LIST_DELETED: Kind(gettext_lazy("Price list deleted"), icon="trash"),
     EventType.CUSTOMER_CREATED: Kind(gettext_lazy("Customer created"), icon="plus"),
     EventType.CUSTOMER_UPDATED: Kind(
-        gettext_lazy("Customer changed"), icon="users", detail=_fields_of(Customer)
+        gettext_lazy("Customer changed"),
+        icon="users",
+        detail=_fields_of(Customer, price_list_id=_or_none),
     ),
     EventType.CUSTOMER_DELETED: Kind(gettext_lazy("Customer deleted"), icon="trash"),
     EventType.USER_CREATED: Kind(gettext_lazy("User created"), icon="plus", detail=_user_created),
-    EventType.USER_UPDATED: Kind(gettext_lazy("User changed"), icon="user", detail=_user_changed),
+    EventType.USER_UPDATED: Kind(
+        gettext_lazy("User changed"), icon="user", detail=_fields_of(User, discount_limit=percent)
+    ),
     EventType.USER_ROLE_CHANGED: Kind(
         gettext_lazy("Role changed"), icon="shield-check", detail=_role
     ),
@@ -256,13 +261,32 @@ class Entry:
 def entries(events: Iterable[Event]) -> list[Entry]:
     """Events in words. The records' names come in one statement a model, whatever the number of events."""
     events = list(events)
-    records = _records(events)
+    records, lists = _records(events), _lists_given(events)
 
     def entry(event: Event) -> Entry:
         kind = KINDS[EventType(event.type)]
-        return Entry(event, kind, kind.detail(event.payload), records[_record_of(event)])
+        payload = event.payload
+        if given := _given(event):
+            named = {"price_list_id": [lists.get(pk) for pk in given]}
+            payload = {**payload, "changes": {**payload["changes"], **named}}
+        return Entry(event, kind, kind.detail(payload), records[_record_of(event)])
 
     return [entry(event) for event in events]
+
+
+def _given(event: Event) -> list[int | None]:
+    """Of a customer who was given another price list: the ids of the old and the new one."""
+    if event.type != EventType.CUSTOMER_UPDATED:
+        return []
+    ids: list[int | None] = event.payload.get("changes", {}).get("price_list_id", [])
+    return ids
+
+
+def _lists_given(events: Iterable[Event]) -> dict[int | None, str]:
+    """The names of these lists, those of deleted ones too; no statement where there is none."""
+    if not (ids := {pk for event in events for pk in _given(event) if pk}):
+        return {}
+    return dict(PriceList.all_objects.filter(pk__in=ids).values_list("pk", "name"))
 
 
 def _record_of(event: Event) -> tuple[Aggregate, int]:

@@ -21,18 +21,20 @@ from catalog.services import (
     change_prices,
     create_price_list,
     delete_price_list,
+    reprice_list,
     update_price_list,
     update_product,
 )
 from catalog.services import delete_product as take_out
 from catalog.services.low_stock import note_low_stock
 from customers.models import Customer
+from customers.services import update_customer
 from erp_site.activity import BELL, KINDS
 from erp_site.core import clock
 from erp_site.core.events import EventType
 from erp_site.core.models import Event
 from erp_site.core.webhooks import create_webhook, delete_webhook
-from erp_site.testing import Api
+from erp_site.testing import HTMX, Api
 from erp_site.tests.test_imports import imported
 from orders.models import Order
 
@@ -98,7 +100,7 @@ class TestLog:
         space = "\N{NO-BREAK SPACE}"
         assert said(desk.get("/activity?aggregate=price_list")) == [
             ("Price list deleted", "", "A"),
-            ("Price list changed", "discount, name", "A"),
+            ("Price list changed", f"discount 7.5{space}% → 0{space}%, name", "A"),
             ("Prices changed", f"A R${space}1.00 → R${space}1.50, B R${space}2.00 → —", "A"),
             (
                 "Prices changed",
@@ -146,6 +148,58 @@ class TestLog:
         assert [
             (what, detail.replace("\N{NO-BREAK SPACE}", " ")) for what, detail, _ in found
         ] == told
+
+    def test_a_list_that_was_raised_says_by_how_much(
+        self, desk: Client, manager: User, admin: User, product: Product
+    ) -> None:
+        price_list = create_price_list(actor=admin, name="Atacado")
+        prices = {product.pk: Decimal(10)}
+        change_prices(actor=admin, price_list_id=price_list.pk, prices=prices)
+        reprice_list(actor=admin, price_list_id=price_list.pk, percent=Decimal("-7.5"))
+        space = "\N{NO-BREAK SPACE}"
+        by = f"\N{MINUS SIGN}7.5{space}%"
+        assert said(desk.get("/activity?aggregate=price_list"))[0] == (
+            "Prices changed",
+            f"{by} · {product.sku} R${space}10.00 → R${space}9.25",
+            "Atacado",
+        )
+
+    def test_a_customer_who_gets_another_price_list_says_which(
+        self, desk: Client, admin: User, make_customer: Callable[..., Customer]
+    ) -> None:
+        first, second = (create_price_list(actor=admin, name=name) for name in ("One", "Two"))
+        customer = make_customer("Ana")
+        for given in (first.pk, second.pk, None):
+            update_customer(actor=admin, customer_id=customer.pk, price_list_id=given)
+        delete_price_list(actor=admin, price_list_id=first.pk)
+        update_customer(actor=admin, customer_id=customer.pk, name="Bia", price_list_id=second.pk)
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100")
+        assert [detail for _, detail, _ in said(desk.get("/activity?type=customer.updated"))] == [
+            "phone",
+            "name, price list — → Two",
+            "price list Two → —",
+            "price list One → Two",
+            "price list — → One",
+        ]
+
+    def test_the_names_of_lists_cost_one_statement(
+        self, desk: Client, admin: User, make_customer: Callable[..., Customer]
+    ) -> None:
+        def statements() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                assert desk.get("/activity?type=customer.updated", headers=HTMX).status_code == 200
+            return len(queries)
+
+        customer = make_customer()
+        update_customer(actor=admin, customer_id=customer.pk, phone="11 5555-0100")
+        statements()
+        without = statements()
+        found = []
+        for number in range(3):
+            given = create_price_list(actor=admin, name=f"List {number}")
+            update_customer(actor=admin, customer_id=customer.pk, price_list_id=given.pk)
+            found.append(statements())
+        assert found == [without + 1] * 3
 
     def test_it_is_filtered_by_kind_record_person_and_day(
         self, desk: Client, manager: User, product: Product, place: Callable[..., Order]
