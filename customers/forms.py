@@ -68,6 +68,7 @@ class CustomerForm(ShowsRefusals):
         # Asked for when they are looked at: order entry has this form on every page, and seldom shows it.
         field = cast("forms.TypedChoiceField", self.fields["price_list_id"])
         field.choices = lambda: self.price_lists
+        field.widget.choices = lambda: self.shown_price_lists
 
     @cached_property
     def price_lists(self) -> Sequence[tuple[int | str, Any]]:
@@ -75,6 +76,13 @@ class CustomerForm(ShowsRefusals):
         return [("", _("— ordinary prices —")), *price_list_choices()]
 
     @property
+    def shown_price_lists(self) -> Sequence[tuple[int | str, Any]]:
+        """The same and, if it is gone meanwhile, the one that was chosen: else ordinary prices would be, unnoticed."""
+        chosen = str(self["price_list_id"].value() or "")
+        is_there = any(chosen == str(pk) for pk, _name in self.price_lists)
+        return self.price_lists if is_there else [*self.price_lists, (chosen, _("(deleted)"))]
+
+    @property
     def shows_price_lists(self) -> bool:
-        """Where there are none, nothing is asked; but who chose the last one is told that it is gone."""
-        return len(self.price_lists) > 1 or "price_list_id" in self.errors
+        """Where there are none, nothing is asked."""
+        return len(self.shown_price_lists) > 1

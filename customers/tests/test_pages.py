@@ -387,6 +387,18 @@ class TestPriceList:
                 delete_price_list(actor=admin, price_list_id=pk)
         return resellers
 
+    def chosen(self, response: Any) -> str:
+        """The price list that the form shows as chosen."""
+        [found] = re.findall(r'<option value="(\w*)" selected', response.content.decode())
+        return str(found)
+
+    def test_a_list_that_is_gone_stays_chosen_while_an_order_is_typed(
+        self, desk: Client, gone: PriceList
+    ) -> None:
+        """Ordinary prices would take its place, and nobody would notice."""
+        typed = {"new-name": "Ana", "new-price_list_id": gone.pk, "action": "add", "code": "x"}
+        assert self.chosen(desk.post("/orders/new", typed)) == str(gone.pk)
+
     @pytest.mark.parametrize(
         ("path", "prefix", "more"),
         [
@@ -415,6 +427,7 @@ class TestPriceList:
         assert form.errors == {"price_list_id": [said]}
         assert said in text_of(response)
         assert f'name="{prefix}price_list_id"' in response.content.decode()
+        assert self.chosen(response) == str(gone.pk)
         kept = {**typed, "cpf_cnpj": "12.ABC.345/01DE-35"}
         assert {name: form[name].value() for name in NEW} == {name: kept[name] for name in NEW}
         assert record_counts() == before
