@@ -13,7 +13,7 @@ from erp_site.core.errors import Invalid
 from erp_site.core.events import EventType, as_record
 from erp_site.core.models import Event
 from erp_site.core.pagination import paginate
-from erp_site.core.schemas import ActorOut, ListParams, Out, Page, QueryInt, TimeOut
+from erp_site.core.schemas import ActorOut, ListParams, Out, Page, QueryPosition, TimeOut
 
 router = Router(tags=["Events"])
 
@@ -38,9 +38,7 @@ class EventOut(Out):
 
 
 class EventListParams(ListParams):
-    after: QueryInt | None = Field(
-        None, ge=0, le=2**63 - 1, description="Only events with a later position"
-    )
+    after: QueryPosition | None = Field(None, description="Only events with a later position")
     types: list[str] | None = Field(
         None, description="Event types; repeat it or separate with commas", max_length=50
     )

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from erp_site.core import metrics as numbers
 from erp_site.core import outbox, redis
+from erp_site.core.problems import problem
 from erp_site.core.schema import missing_migrations
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         raise Http404
     expected = f"Bearer {settings.METRICS_TOKEN}".encode()
     if not secrets.compare_digest(request.headers.get("Authorization", "").encode(), expected):
-        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return problem(401, headers={"WWW-Authenticate": "Bearer"})
     return HttpResponse(
         numbers.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
     )

@@ -110,7 +110,7 @@ def time_text(value: datetime) -> str:
 Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
 #: A reference to a record in a query string, where everything is text.
 QueryId = Annotated[int, Field(ge=1, le=LARGEST_ID), BeforeValidator(_integer_from_query)]
-QueryInt = Annotated[int, BeforeValidator(_integer_from_query)]
+QueryPosition = Annotated[int, Field(ge=0, le=LARGEST_ID), BeforeValidator(_integer_from_query)]
 #: Which edit of a record the caller has seen.
 Version = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Bool = StrictBool
