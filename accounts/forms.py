@@ -95,6 +95,9 @@ class UserForm(ShowsRefusals):
         if person:
             initial = {name: getattr(person, name) for name in ("name", "role", "discount_limit")}
         super().__init__(data, initial=initial, **kwargs)
+        for field in self.fields.values():
+            # Who was overtaken changes what they typed, and does not write back what the page showed.
+            field.show_hidden_initial = person is not None
         offered = [role for role in Role if may_manage(Role(actor.role), role)]
         if person and person.pk == actor.pk:
             offered = [Role(actor.role)]

@@ -116,7 +116,7 @@ class User(Named, EventSource, AbstractBaseUser):
 
     @property
     def may_agree_on_prices(self) -> bool:
-        """May they agree upon any unit price but the customer's, on a line of an order?"""
+        """Are they asked for another unit price than the customer's, on a line of an order?"""
         if self.has_perm(Permission.AGREE_ON_ANY_PRICE):
             return True
         return self.discount_limit > 0 and self.has_perm(Permission.PLACE_ORDER)

@@ -124,6 +124,8 @@ def test_prices_are_agreed_upon_by_keyboard(
     """As a share, as a price, too low to be agreed upon, and with a scanner where a price was expected."""
     customer = make_customer("Haggling Foods")
     first, second, third = (make_product(f"HAGGLE-{n}", price="10.00") for n in (1, 2, 3))
+    make_product("HAGGLE-8", gtin="96385074")
+    make_product("R-10")
     page = desk("seller")
     begin(page, customer)
     scan(page, first["sku"])
@@ -158,11 +160,19 @@ def test_prices_are_agreed_upon_by_keyboard(
     page.keyboard.press("Enter")
     expect(low).to_have_value("9.00")
 
-    # A scan that meets the field of a price is a scan.
-    low.focus()
-    scan(page, third["gtin"])
-    expect(page.get_by_label("Quantity of HAGGLE-3")).to_be_focused()
-    expect(low).to_have_value("9.00")
+    # A scan that meets the field of a price is a scan, the short codes too.
+    for code, label in ((third["gtin"], "HAGGLE-3"), ("96385074", "HAGGLE-8"), ("R-10", "R-10")):
+        low.focus()
+        scan(page, code)
+        expect(page.get_by_label(f"Quantity of {label}")).to_be_focused()
+        expect(low).to_have_value("9.00")
+        page.keyboard.press("Control+Delete") if code != third["gtin"] else None
+    page.get_by_label("Price of HAGGLE-3").fill("12.50")
+    expect(page.locator("#lines > .line").nth(2)).to_contain_text("above the customer's price")
+    page.get_by_label("Price of HAGGLE-3").fill("cheap")
+    expect(page.locator("#lines > .line").nth(2)).to_contain_text("Write a price like 8.90")
+    assert complaints(page) == []
+    page.get_by_label("Price of HAGGLE-3").fill("")
     page.keyboard.press("Control+ArrowDown")
     expect(page.get_by_label("Due date")).to_be_focused()
     page.keyboard.press("Control+ArrowUp")
@@ -186,6 +196,37 @@ def test_prices_are_agreed_upon_by_keyboard(
     expect(page.locator(".timeline")).to_contain_text(
         "Product HAGGLE-1 (HAGGLE-1), price: R$ 9.50 → R$ 10.00"
     )
+
+
+def test_who_may_not_agree_reads_the_sums_at_the_agreed_prices(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer, product = make_customer("Haggled For"), make_product("HAGGLED-1", price="10.00")
+    with served.api() as api:
+        body = {
+            "customer_id": customer["id"],
+            "items": [{"product_id": product["id"], "quantity": 8, "agreed_price": "5.00"}],
+            "idempotency_key": "haggled-1",
+        }
+        order = api.post("/orders", json=body).raise_for_status().json()
+    page = desk("operator")
+    page.goto(f"/orders/{order['id']}/amend")
+    expect(page.locator("[data-total]")).to_have_text("R$ 40.00")
+    page.get_by_label("Quantity of HAGGLED-1").fill("6")
+    expect(page.locator("[data-total]")).to_have_text("R$ 30.00")
+    row = page.locator("#lines > .line")
+    problem = row.locator("[data-price-problem]")
+    expect(problem).to_be_hidden()
+    page.get_by_label("Quantity of HAGGLED-1").fill("9")
+    expect(problem).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#problems")).to_contain_text("A lower price than you may agree upon")
+    expect(problem).to_be_visible()
+    expect(problem).to_contain_text("you may go down to R$ 10.00")
+    page.get_by_label("Quantity of HAGGLED-1").fill("6")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    expect(page.locator(".order-items tfoot")).to_contain_text("R$ 30.00")
 
 
 def test_ten_lines_by_keyboard_alone(

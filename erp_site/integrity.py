@@ -59,6 +59,7 @@ class Rule(StrEnum):
     HISTORY = "a history counts from 1 without gaps, starts as pending, and takes legal steps only"
     STATUS = "an order's status is the last step of its history"
     SUBTOTAL = "a line's subtotal is quantity times unit price"
+    AGREED = "where a line keeps what the customer pays elsewhere, people agreed upon another price"
     TOTAL = "an order's total and number of items are those of its lines"
     KEY = "an order's key hash is that of its author and key"
     DELETED = (
@@ -176,7 +177,7 @@ def inspect_orders(report: Report) -> Promised:
         of_these = {"order_id__gte": orders[0][0], "order_id__lte": orders[-1][0]}
         lines = _by_first(
             OrderItem.objects.filter(**of_these).values_list(
-                "order_id", "product_id", "quantity", "unit_price", "subtotal"
+                "order_id", "product_id", "quantity", "unit_price", "list_price", "subtotal"
             )
         )
         steps = _by_first(
@@ -206,7 +207,11 @@ def inspect_orders(report: Report) -> Promised:
 def _inspect_lines(
     report: Report, number: str, lines: list[tuple[Any, ...]], *, total: Decimal, items_count: int
 ) -> None:
-    for product_id, quantity, unit_price, subtotal in lines:
+    for product_id, quantity, unit_price, list_price, subtotal in lines:
+        if list_price is not None and (list_price == unit_price or list_price <= 0):
+            report.breach(
+                Rule.AGREED, f"{number}, product {product_id}: {unit_price}, {list_price}"
+            )
         if subtotal != to_cents(quantity * unit_price):
             line = f"product {product_id}: {quantity} x {unit_price} = {subtotal}"
             report.breach(Rule.SUBTOTAL, f"{number}, {line}")

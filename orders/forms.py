@@ -157,6 +157,8 @@ def _pieces(text: str) -> int | None:
     return int(number) if 0 <= number < 10**7 and number == int(number) else None
 
 
+#: "99.999.999,99", with a sign before or behind it.
+LONGEST_PRICE: Final = 14
 _SHARE = re.compile(r"([-+\u2212]?)(.+)%")
 
 
@@ -168,7 +170,7 @@ def agreed_on(text: str, price: Decimal) -> Decimal | None:
     text = re.sub(r"\s|R\$", "", text)
     share = _SHARE.fullmatch(text)
     number = plain_number(share[2] if share else text)
-    if number is None:
+    if number is None or number.startswith("-") or len(number) > LONGEST_PRICE:
         return None
     agreed = Decimal(number)
     if share:
@@ -190,10 +192,14 @@ class EntryLine:
     seen: str = ""
     """The customer's price that the page showed, in cents."""
     agreed: str | None = None
-    """The price that was agreed upon in its place, as typed: see `agreed_on`. None if the form does not ask."""
-    price_error: str = ""
+    """The price that was agreed upon in its place, as typed; None if the form did not ask."""
+    agreed_price: Decimal | None = None
+    """What that means beside the customer's price: see `agreed_on`."""
     lowest: Decimal = Decimal(0)
     """How low the person may go who sees it."""
+    held: int = 0
+    held_price: Decimal = Decimal(0)
+    """What the order that is being changed has of it, and at which price: so much stays as it was agreed upon."""
 
     @property
     def pieces(self) -> int | None:
@@ -201,24 +207,13 @@ class EntryLine:
         return _pieces(self.quantity)
 
     @property
-    def agreed_price(self) -> Decimal | None:
-        """The price that was agreed upon; None if none was, or if what is typed is none."""
-        return agreed_on(self.agreed or "", self.price)
-
-    @property
-    def is_agreed(self) -> bool:
-        """Whether there is anything where a price is agreed upon, readable or not."""
-        return bool((self.agreed or "").strip())
-
-    @property
-    def is_share(self) -> bool:
-        """Whether it is so much more or less than the price in sight, and no price by itself."""
-        return "%" in (self.agreed or "")
+    def is_unreadable(self) -> bool:
+        """Whether something stands where a price is agreed upon, and is none."""
+        return self.agreed_price is None and bool((self.agreed or "").strip())
 
     @property
     def unit_price(self) -> Decimal:
-        agreed = self.agreed_price
-        return self.price if agreed is None else agreed
+        return self.price if self.agreed_price is None else self.agreed_price
 
     @property
     def off(self) -> Decimal:
@@ -227,7 +222,8 @@ class EntryLine:
 
     @property
     def is_too_low(self) -> bool:
-        return self.unit_price < self.lowest
+        is_kept = (self.pieces or 0) <= self.held and self.unit_price >= self.held_price
+        return self.unit_price < self.lowest and not is_kept
 
     @property
     def subtotal(self) -> Decimal:
@@ -243,8 +239,16 @@ class EntryLine:
         return int(self.price * 100)
 
     @property
+    def unit_cents(self) -> int:
+        return int(self.unit_price * 100)
+
+    @property
     def lowest_cents(self) -> int:
         return int(self.lowest * 100)
+
+    @property
+    def held_cents(self) -> int:
+        return int(self.held_price * 100)
 
     @property
     def seen_price(self) -> Decimal | None:
@@ -255,22 +259,24 @@ class EntryLine:
     @property
     def price_before(self) -> Decimal | None:
         """The price that was seen, if it is another now: of another customer, or of a past order that is repeated."""
-        is_other = bool(self.sku) and self.seen_price != self.price and not self.is_agreed
+        is_other = bool(self.sku) and self.seen_price != self.price
         return self.seen_price if is_other else None
 
 
 def entry_lines(data: QueryDict) -> list[EntryLine]:
-    """The lines of a posted form, in their order; rows without a valid product are dropped."""
+    """The lines of a posted form, in their order; rows without a valid product are dropped.
+
+    Prices go by the product: a row that was made for somebody who may not agree upon any has no field for it.
+    """
     rows = zip(
         data.getlist("product"),
         data.getlist("quantity"),
         chain(data.getlist("seen"), repeat("")),
-        chain(data.getlist("agreed"), repeat(None)),
         strict=False,
     )
     return [
-        EntryLine(product_id, quantity, seen=seen, agreed=agreed)
-        for product, quantity, seen, agreed in rows
+        EntryLine(product_id, quantity, seen=seen, agreed=data.get(f"agreed-{product_id}"))
+        for product, quantity, seen in rows
         if (product_id := record_id(product)) is not None
     ]
 

@@ -371,11 +371,11 @@ class OrderPage:
 
     @property
     def taken_off(self) -> Decimal:
-        """What agreed prices took off the customer's, in reais; less than 0 where they are higher."""
+        """What agreed prices took off the customer's, in reais."""
         differences = (
             (line.list_price - line.unit_price) * line.quantity
             for line in self.lines
-            if line.list_price
+            if line.list_price and line.list_price > line.unit_price
         )
         return sum(differences, Decimal(0))
 

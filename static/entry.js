@@ -14,7 +14,7 @@
   const form = () => $("#entry");
   const code = () => $("#code");
   const QUANTITY = "#lines input[name=quantity]";
-  const AGREED = "#lines input[name=agreed]";
+  const AGREED = "#lines [data-agreed]";
 
   // --- the running total and the shortages
   // As the server reads it: "1.200" in Portuguese, "1,200" in English.
@@ -33,13 +33,13 @@
   }
   // The price that is agreed upon, in cents: "8,90" is that, "5%" so much less than the customer's, "+5%" more.
   function agreed(text, cents) {
-    const [, sign, share] = /^([-+−]?)(.+)%$/.exec(text) ?? [];
+    const [, sign, share] = /^([-+−]?)([^-].*)%$/.exec(text) ?? [];
     const found = share ? Math.round(cents * (1 + (sign === "+" ? 1 : -1) * plain(share) / 100) + 1e-6) : plain(text) * 100;
     const whole = Math.round(found);
     return Math.abs(found - whole) < 1e-6 && whole >= 1 && whole <= DEAREST ? whole : NaN;
   }
   function price(row) {
-    const text = $("input[name=agreed]", row)?.value.replace(/\s|R\$/g, "");
+    const text = $("[data-agreed]", row)?.value.replace(/\s|R\$/g, "");
     const cents = Number(row.dataset.cents);
     return text ? agreed(text, cents) : cents;
   }
@@ -49,18 +49,29 @@
     const cents = price(row);
     if (cents) field.value = cents === Number(row.dataset.cents) ? "" : plainMoney.format(cents / 100);
   }
+  // What is wrong with a price; of a line that is there already, what was agreed upon stays for as many as it has.
   function tellPrice(row, cents) {
-    const field = $("input[name=agreed]", row);
-    if (!field) return false;
-    const off = Math.round((1 - cents / Number(row.dataset.cents)) * 1000) / 10;
-    const isLow = cents < Number(row.dataset.lowest);
-    const isWrong = Number.isNaN(cents) || isLow;
+    const { lowest, held = 0, heldCents = 0 } = row.dataset;
+    const isKept = !(pieces(row) > Number(held)) && cents >= Number(heldCents);
+    const isWrong = Number.isNaN(cents) || (cents < Number(lowest) && !isKept);
+    const problem = $("[data-price-problem]", row);
+    if (isWrong) say($("span", problem), Number.isNaN(cents) ? problem.dataset.unreadable : problem.dataset.tooLow);
+    show(problem, isWrong);
+    const field = $("[data-agreed]", row);
+    if (!field) return isWrong;
+    const list = Number(row.dataset.cents);
+    const off = (Math.sign(list - cents) * Math.round((Math.abs(list - cents) * 1000) / list)) / 10;
     $("[data-list-price]", row)?.classList.toggle("narrow-only", !off); // beside another price it is to be seen
     say($("[data-off]", row), off ? `${off > 0 ? "−" : "+"}${percent.format(Math.abs(off))}\u00a0%` : "");
     show($("[data-off]", row), Boolean(off));
-    show($("[data-too-low]", row), isLow);
-    if (isWrong) field.setAttribute("aria-invalid", "true");
-    else field.removeAttribute("aria-invalid");
+    show($("[data-dearer]", row), cents > list);
+    if (isWrong) {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", problem.id);
+    } else {
+      field.removeAttribute("aria-invalid");
+      field.removeAttribute("aria-describedby");
+    }
     return isWrong;
   }
   // Only what differs is written: a write to every line would lay out all of them again for each scan.
@@ -250,9 +261,12 @@
   // --- keys
   let typed = ""; // into the quantity or price that has the focus
   let before = ""; // what that was
-  // More places than any quantity or price, or letters: that was a scanner. A code is neither.
+  // More places than any quantity, letters, or a price of more digits than people write without a comma: that was a
+  // scanner. A code is neither.
   const isScan = (field) =>
-    field.matches(AGREED) ? /[^\d.,%+\-−R$ ]|\d{9}/.test(typed) : /[^\d.,]/.test(typed) || (typed.length > 7 && !whole(typed));
+    field.matches(AGREED)
+      ? /[^\d.,%+\-−R$ ]|R(?!\$)|^\d{6,}$/.test(typed)
+      : /[^\d.,]/.test(typed) || (typed.length > 7 && !whole(typed));
 
   function inLine(event) {
     const field = event.target;
@@ -304,7 +318,7 @@
     if ((event.ctrlKey || event.metaKey) && event.key === "Enter") {
       event.preventDefault();
       if (!event.repeat) $("[data-place]").click();
-    } else if (event.ctrlKey && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+    } else if (event.ctrlKey && !event.shiftKey && /^Arrow(Down|Up)$/.test(event.key) && !field.matches("textarea")) {
       event.preventDefault(); // past all the lines
       (event.key === "ArrowDown" ? $("[name=due_date]") : code()).focus();
     } else if (field.matches(`${QUANTITY}, ${AGREED}`)) inLine(event);

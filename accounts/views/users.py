@@ -106,7 +106,8 @@ def user_detail(request: SignedIn, user_id: int) -> HttpResponse:
     if not form.is_valid():
         return _show(request, person, status=422, form=form)
     try:
-        services.update_user(actor=request.user, user_id=user_id, **form.cleaned_data)
+        typed = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_user(actor=request.user, user_id=user_id, **typed)
     except Invalid as refusal:
         form.add_refusal(refusal)
         return _show(request, person, status=422, form=form)

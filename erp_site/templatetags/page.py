@@ -114,7 +114,10 @@ def control(field: BoundField) -> SafeString:
         attrs["class"] = "form-select"
     elif not isinstance(widget, RadioSelect):
         attrs["class"] = "form-control"
-    return field.as_widget(attrs=attrs)
+    shown = field.as_widget(attrs=attrs)
+    if field.field.show_hidden_initial:
+        shown += field.as_hidden(only_initial=True)
+    return shown
 
 
 @register.filter

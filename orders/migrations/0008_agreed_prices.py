@@ -6,7 +6,6 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0004_price_lists'),
         ('orders', '0007_amendments'),
     ]
 
@@ -15,9 +14,5 @@ class Migration(migrations.Migration):
             model_name='orderitem',
             name='list_price',
             field=models.DecimalField(decimal_places=2, default=None, max_digits=10, null=True),
-        ),
-        migrations.AddConstraint(
-            model_name='orderitem',
-            constraint=models.CheckConstraint(condition=models.Q(('list_price', None), models.Q(('list_price', models.F('unit_price')), _negated=True), _connector='OR'), name='order_item_list_price_differs'),
         ),
     ]

@@ -112,9 +112,7 @@ def amend_order(
     taken: list[StockChange] = []
     if wanted is not None:
         revised = _revise(order, items, wanted, prices or {})
-        require_may_agree(
-            actor, ((it.line, it.list_price, it.unit_price) for it in revised if it.is_agreed_anew)
-        )
+        require_may_agree(actor, (it for it in revised if _is_agreed_anew(it)))
         taken = _move_stock(order, revised, actor=actor)
         was = order.total
         items = _write_lines(order, items, revised)
@@ -178,10 +176,10 @@ class _Revision(NamedTuple):
     list_price: Decimal
     """What the customer pays where nothing else is agreed upon: of the moment when the line came to the order."""
 
-    @property
-    def is_agreed_anew(self) -> bool:
-        """Whether somebody stands for its price now: of more pieces, as of another price."""
-        return self.now > self.was or (self.now > 0 and self.unit_price != self.price_was)
+
+def _is_agreed_anew(it: _Revision) -> bool:
+    """Whether somebody stands for its price now: of more pieces, as of a lower price."""
+    return it.now > it.was or it.unit_price < it.price_was
 
 
 def _revise(

@@ -147,7 +147,7 @@ def _place(
     require_sensible(items)
     customer = orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)
-    require_may_agree(actor, ((it.line, it.list_price, it.unit_price) for it in priced))
+    require_may_agree(actor, priced)
     if prices:
         require_prices(priced, prices)
     now = clock.now()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from django.db.models import FilteredRelation, Q, Subquery
 from django.utils.translation import gettext as _
@@ -135,7 +135,7 @@ def price_order(*, actor: "User", customer_id: int, items: Iterable[NewItem]) ->
     )
     orderable_customer(customer_id, customers)
     priced, total = price_items(wanted, products)
-    require_may_agree(actor, ((it.line, it.list_price, it.unit_price) for it in priced))
+    require_may_agree(actor, priced)
     shortages = [
         shortage(item.line, requested=item.quantity, available=item.available)
         for item in priced
@@ -243,23 +243,35 @@ def price_items(
     return priced, total
 
 
-def require_may_agree(actor: "User", agreements: Iterable[tuple[Line, Decimal, Decimal]]) -> None:
-    """Refuse lines of (what is ordered, the customer's price, the price agreed upon) where this person may not go so
-    low.
+class Agreed(Protocol):
+    """A line at the price that people agreed upon, beside what the customer pays elsewhere."""
+
+    @property
+    def line(self) -> Line: ...
+    @property
+    def list_price(self) -> Decimal: ...
+    @property
+    def unit_price(self) -> Decimal: ...
+
+
+def require_may_agree(actor: "User", lines: Iterable[Agreed]) -> None:
+    """Refuse lines at a price lower than this person may go.
 
     Raises:
         PriceTooLow: naming every such product.
     """
     too_low = [
         {
-            "product_id": line.product_id,
-            "sku": line.sku,
-            "agreed_price": agreed,
-            "list_price": listed,
+            "product_id": it.line.product_id,
+            "sku": it.line.sku,
+            "agreed_price": it.unit_price,
+            "list_price": it.list_price,
             "lowest_price": lowest,
         }
-        for line, listed, agreed in agreements
-        if agreed < listed and agreed < (lowest := actor.lowest_price(listed))
+        for it in lines
+        # The first says nothing that the second does not, but it is quick to say of nearly all lines.
+        if it.unit_price < it.list_price
+        and it.unit_price < (lowest := actor.lowest_price(it.list_price))
     ]
     if too_low:
         named = ", ".join(str(it["sku"]) for it in too_low)

@@ -38,7 +38,7 @@ def form_of(desk: Client, order: Order) -> dict[str, Any]:
         "product": [line.product_id for line in lines],
         "quantity": [line.quantity for line in lines],
         "seen": [line.cents for line in lines],
-        "agreed": [line.agreed for line in lines],
+        **{f"agreed-{line.product_id}": line.agreed for line in lines},
         "opened": context["opened"],
         "opened_lines": context["opened_lines"],
         "reason": "",

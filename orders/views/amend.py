@@ -71,12 +71,11 @@ def _head(order: Order) -> dict[str, Any]:
 
 
 def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -> HttpResponse:
+    lines.price_by(order.customer.price_list, request.user)
     problems = [*lines.problems, *still_pasted(request)]
     if not form.is_valid() or problems:
         return _show(request, order, form, lines, Answer(problems, status=422))
     head = _changed(form.cleaned_data, order)
-    if any(line.is_share for line in lines):
-        lines.price_by(order.customer.price_list, request.user)
     if head.get("delivery_address") == "":
         head["delivery_address"] = order.customer.address
     try:
@@ -121,14 +120,18 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
     """The lines that were typed with those that the order has now."""
     before = _opened_lines(request)
     now = {item.product_id: item for item in order.items.all()}
+    # What was typed is worth what the form said when it was opened, also of lines that are gone.
+    lines.placed = {**now, **(before or {})}
+    lines.fill()
+    lines.price_by(order.customer.price_list, request.user)
     typed = {line.product_id: line for line in lines}
     differences, taken, changes = list(found.differences), list(found.taken), found.changes
     rows = []
     for product_id in typed | now:
         line, item = typed.get(product_id), now.get(product_id)
         mine = _Held(line.pieces or 0, line.unit_price) if line else _NONE
-        theirs = _Held(item.quantity, item.unit_price) if item else _NONE
-        was = before.get(product_id, _NONE) if before is not None else None
+        theirs = _held(now.get(product_id))
+        was = _held(before.get(product_id)) if before is not None else None
         if line and (mine == theirs or mine != was):
             rows.append(line)
         elif item and mine == was:
@@ -164,18 +167,37 @@ class _Held(NamedTuple):
 _NONE: Final = _Held(0, Decimal(0))
 
 
-def _opened_lines(request: SignedIn) -> Mapping[int, _Held] | None:
+def _held(item: OrderItem | None) -> _Held:
+    return _Held(item.quantity, item.unit_price) if item else _NONE
+
+
+def _opened_lines(request: SignedIn) -> Mapping[int, OrderItem] | None:
     """What `_remember_lines` said; None if the form does not tell, or not in our hand: then all that differs from now
     counts as typed."""
     try:
         held = signing.loads(request.POST.get(OPENED_LINES, ""), salt=_OPENED_SALT)
     except signing.BadSignature:
         return None
-    return {int(pk): _Held(pieces, Decimal(price)) for pk, (pieces, price) in held.items()}
+    return {
+        int(product_id): OrderItem(
+            product_id=int(product_id),
+            quantity=pieces,
+            unit_price=Decimal(price),
+            list_price=Decimal(listed) if listed else None,
+        )
+        for product_id, (pieces, price, listed) in held.items()
+    }
 
 
 def _remember_lines(items: Iterable[OrderItem]) -> str:
-    held = {item.product_id: (item.quantity, to_text(item.unit_price)) for item in items}
+    held = {
+        item.product_id: (
+            item.quantity,
+            to_text(item.unit_price),
+            to_text(item.list_price) if item.list_price else None,
+        )
+        for item in items
+    }
     return signing.dumps(held, salt=_OPENED_SALT, compress=True)
 
 

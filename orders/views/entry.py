@@ -132,6 +132,7 @@ class Answer:
     code: str | None = None
     product_choices: Sequence[Product] = ()
     repriced: Sequence[EntryLine] = ()
+    too_low: Sequence[dict[str, Any]] = ()
     is_short: bool = False
     status: int | None = None
     more: dict[str, Any] = field(default_factory=dict)
@@ -277,12 +278,11 @@ def still_pasted(request: SignedIn) -> list[str]:
 
 
 def _place(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpResponse:
+    lines.price_by(_price_list(request.POST), request.user)
     problems = [*lines.problems, *still_pasted(request)]
     if not form.is_valid() or problems:
         return _show(request, form, lines, Answer(problems, status=422))
     head = form.cleaned_data
-    if any(line.is_share for line in lines):
-        lines.price_by(_price_list(request.POST), request.user)
     try:
         placement = services.place_order(
             actor=request.user,
@@ -307,6 +307,8 @@ def refused(lines: EntryLines, error: DomainError) -> Answer:
     if isinstance(error, InsufficientStock):
         lines.told_missing(error.facts["items"])
         return Answer([error.message], is_short=True)
+    if isinstance(error, services.PriceTooLow):
+        return Answer([error.message], too_low=error.facts["items"])
     if isinstance(error, services.PriceChanged):
         return Answer(repriced=lines.told_repriced(error.facts["items"]), status=422)
     return Answer([error.message])
@@ -358,6 +360,7 @@ def show_form(
     posted = request.POST
     price_list = context["customer"].price_list if context["customer"] else None
     lines.price_by(price_list, request.user)
+    lines.told_too_low(answer.too_low)
     context = {
         "form": form,
         "lines": lines,

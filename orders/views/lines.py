@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from catalog.models import PriceList, Product
 from catalog.queries import as_record, find_by_codes, get_products, prices_on, shared_by
-from orders.forms import EntryLine, PastedLine, pasted_lines
+from orders.forms import EntryLine, PastedLine, agreed_on, pasted_lines
 from orders.models import MOST_ITEMS, Order, OrderItem
 from orders.services import NewItem
 
@@ -29,7 +29,7 @@ class EntryLines:
     """The lines of one form.
 
     `placed` are those of the order that is being changed, if one is: their price stays, and it holds their pieces.
-    All others cost what their products do until `price_by` says what the customer pays.
+    All others cost what their products do until `price_by` says what the customer pays and what was agreed upon.
     """
 
     def __init__(self, rows: Iterable[EntryLine] = (), placed: Iterable[OrderItem] = ()) -> None:
@@ -63,26 +63,24 @@ class EntryLines:
         record, item = as_record(product), self.placed.get(product.pk)
         row.sku, row.name = record["sku"], record["name"]
         row.price = (item.list_price or item.unit_price) if item else record["price"]
-        if item and row.agreed is None:
-            row.agreed = number_format(item.unit_price, 2) if item.list_price else ""
+        row.held, row.held_price = (item.quantity, item.unit_price) if item else (0, Decimal(0))
         held = item.quantity if item else 0
         row.available = record["available"] + held
         is_more = (row.pieces or 0) > held
         row.error = _("Not sold at present.") if is_more and not record["is_active"] else ""
-        if row.is_agreed and row.agreed_price is None:
-            row.price_error = _("Write a price like 8.90, or 5% for a discount.")
 
     def price_by(self, price_list: PriceList | None, seller: User) -> None:
-        """What the lines cost those who buy by this list, and how low this person may go: one statement at most,
-        whatever the number of lines."""
+        """What the lines cost those who buy by this list, what was agreed upon instead, and how low this person may go.
+        One statement at most, whatever the number of lines."""
         prices = prices_on(price_list, self.products.values()) if price_list else {}
         for row in self.rows:
             item = self.placed.get(row.product_id)
             if item is None:
                 row.price = prices.get(row.product_id, row.price)
+            if row.agreed is None or not seller.may_agree_on_prices:
+                row.agreed = number_format(item.unit_price, 2) if item and item.list_price else ""
+            row.agreed_price = agreed_on(row.agreed, row.price)
             row.lowest = seller.lowest_price(row.price)
-            if item:
-                row.lowest = min(row.lowest, item.unit_price)
 
     def add(self, wanted: Sequence[PastedLine]) -> dict[PastedLine, str]:
         """Add products by code; those that no product has, or several, come back with what is wrong."""
@@ -163,6 +161,13 @@ class EntryLines:
         for row in self.rows:
             row.available = missing.get(row.product_id, row.available)
 
+    def told_too_low(self, items: Iterable[dict[str, Any]]) -> None:
+        """What a refusal said of how low this person may go."""
+        lowest = {item["product_id"]: item["lowest_price"] for item in items}
+        for row in self.rows:
+            if row.product_id in lowest:
+                row.lowest, row.held = lowest[row.product_id], 0
+
     def told_repriced(self, items: Iterable[dict[str, Any]]) -> list[EntryLine]:
         """The lines that a refusal said to cost another price, with the price of now."""
         self.fill()
@@ -176,19 +181,18 @@ class EntryLines:
         if not self.rows:
             give_up = _("An order keeps at least one line. To give it up, cancel it.")
             none.append(give_up if self.placed else _("Add at least one product."))
+        unreadable = _("Write a price like 8.90, or 5% for a discount.")
         wrong = [
-            f"{row.sku}: {error}" for row in self.rows if (error := row.error or row.price_error)
+            f"{row.sku}: {row.error or unreadable}"
+            for row in self.rows
+            if row.error or row.is_unreadable
         ]
         return [*none, *wrong[:MOST_PROBLEMS]]
 
     @property
     def seen_prices(self) -> dict[int, Decimal]:
-        """By product, the customer's price that the page has shown, where it counts: an agreed one holds without it."""
-        return {
-            row.product_id: seen
-            for row in self.rows
-            if (seen := row.seen_price) is not None and (not row.is_agreed or row.is_share)
-        }
+        """By product, the customer's price that the page has shown."""
+        return {row.product_id: seen for row in self.rows if (seen := row.seen_price) is not None}
 
     @property
     def wanted(self) -> list[NewItem]:
