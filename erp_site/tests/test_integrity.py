@@ -137,6 +137,8 @@ DAMAGE = [
     ("UPDATE orders_order SET status = 'confirmed' WHERE id = {pending}", {Rule.STATUS}),
     ("UPDATE orders_order SET status = 'cancelled' WHERE id = {pending}", {Rule.STATUS, Rule.RESERVED, Rule.MOVED}),
     ("UPDATE orders_orderitem SET subtotal = subtotal + 0.01 WHERE quantity = 5", {Rule.SUBTOTAL, Rule.TOTAL}),
+    ("UPDATE orders_orderitem SET list_price = unit_price WHERE quantity = 5", {Rule.AGREED}),
+    ("UPDATE orders_orderitem SET list_price = 0 WHERE quantity = 5", {Rule.AGREED}),
     ("UPDATE orders_order SET total = total + 0.01 WHERE id = {delivered}", {Rule.TOTAL}),
     ("UPDATE orders_order SET items_count = 1 WHERE id = {delivered}", {Rule.TOTAL}),
     ("UPDATE orders_order SET idempotency_key = 'KEY-1' WHERE id = {delivered}", {Rule.KEY}),
