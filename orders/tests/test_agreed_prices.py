@@ -438,15 +438,16 @@ def test_order_entry_asks_only_those_who_may_agree(
 def test_an_order_is_placed_at_the_typed_prices(
     desk: Client, customer: Customer, make_product: Callable[..., Product]
 ) -> None:
-    first, second, third = (make_product(price="10.00") for _ in range(3))
-    form = entry(customer, (first, "2"), (second, "1"), (third, "1"), seen=["1000"] * 3)
-    form |= typed((first, "9.50"), (second, "10%"), (third, ""))
+    first, second, third, dearer = products = [make_product(price="10.00") for _ in range(4)]
+    form = entry(customer, (first, "2"), *((it, "1") for it in products[1:]), seen=["1000"] * 4)
+    form |= typed((first, "9.50"), (second, "10%"), (third, ""), (dearer, "12"))
     assert desk.post("/orders/new", form, headers=HTMX)["HX-Redirect"]
     [order] = Order.objects.all()
     assert [(it[2], it[3]) for it in lines(order)] == [
         (D("9.50"), D("10.00")),
         (D("9.00"), D("10.00")),
         (D("10.00"), None),
+        (D("12.00"), D("10.00")),
     ]
     page = text_of(desk.get(f"/orders/{order.pk}"))
     assert "R$ 9.50 \N{MINUS SIGN}5 % of R$ 10.00" in page

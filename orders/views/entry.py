@@ -132,7 +132,6 @@ class Answer:
     code: str | None = None
     product_choices: Sequence[Product] = ()
     repriced: Sequence[EntryLine] = ()
-    too_low: Sequence[dict[str, Any]] = ()
     is_short: bool = False
     status: int | None = None
     more: dict[str, Any] = field(default_factory=dict)
@@ -307,8 +306,6 @@ def refused(lines: EntryLines, error: DomainError) -> Answer:
     if isinstance(error, InsufficientStock):
         lines.told_missing(error.facts["items"])
         return Answer([error.message], is_short=True)
-    if isinstance(error, services.PriceTooLow):
-        return Answer([error.message], too_low=error.facts["items"])
     if isinstance(error, services.PriceChanged):
         return Answer(repriced=lines.told_repriced(error.facts["items"]), status=422)
     return Answer([error.message])
@@ -360,7 +357,6 @@ def show_form(
     posted = request.POST
     price_list = context["customer"].price_list if context["customer"] else None
     lines.price_by(price_list, request.user)
-    lines.told_too_low(answer.too_low)
     context = {
         "form": form,
         "lines": lines,

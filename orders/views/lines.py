@@ -161,13 +161,6 @@ class EntryLines:
         for row in self.rows:
             row.available = missing.get(row.product_id, row.available)
 
-    def told_too_low(self, items: Iterable[dict[str, Any]]) -> None:
-        """What a refusal said of how low this person may go."""
-        lowest = {item["product_id"]: item["lowest_price"] for item in items}
-        for row in self.rows:
-            if row.product_id in lowest:
-                row.lowest, row.held = lowest[row.product_id], 0
-
     def told_repriced(self, items: Iterable[dict[str, Any]]) -> list[EntryLine]:
         """The lines that a refusal said to cost another price, with the price of now."""
         self.fill()
