@@ -84,7 +84,7 @@ class UserForm(ShowsRefusals):
         label=_("Discount limit (%)"),
         required=False,
         help_text=_(
-            "Off the customer's price, on a line of an order. Managers and administrators have no limit."
+            "Off the customer's price, on a line of an order; empty is none. Managers and administrators have no limit."
         ),
     )
 

@@ -198,6 +198,43 @@ def test_prices_are_agreed_upon_by_keyboard(
     )
 
 
+def test_the_hands_are_at_the_price_that_was_refused_and_never_on_the_bin(
+    desk: Desk, make_product: Make, make_customer: Make, served: Served
+) -> None:
+    customer = make_customer("Firm Foods")
+    for number in (1, 2):
+        make_product(f"FIRM-{number}", price="10.00")
+    page = desk("seller")
+    begin(page, customer)
+    for number in (1, 2):
+        scan(page, f"FIRM-{number}")
+        expect(page.get_by_label(f"Quantity of FIRM-{number}")).to_be_focused()
+        page.keyboard.press("Enter")
+    page.get_by_label("Price of FIRM-2").fill("8.00")
+    page.keyboard.press("Tab")
+    expect(page.locator("#code, #pasted, summary").and_(page.locator(":focus"))).to_be_visible()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_label("Price of FIRM-2")).to_be_focused()
+    page.locator("[data-place]").click()
+    expect(page.locator("#problems")).to_be_visible()
+    expect(page.get_by_label("Price of FIRM-2")).to_be_focused()
+
+    # So much off the whole order, by Enter in its field; then one line of it at another price.
+    page.get_by_label("Discount on all lines (%)").fill("10")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Price of FIRM-1")).to_have_value("9.00")
+    expect(page.get_by_label("Price of FIRM-2")).to_have_value("9.00")
+    expect(page.locator("[data-total]")).to_have_text("R$ 18.00")
+    page.get_by_label("Price of FIRM-1").fill("95")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#problems")).to_contain_text("FIRM-1 at R$ 95.00 is far above R$ 10.00.")
+    page.get_by_label("Price of FIRM-1").fill("9.50")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(ORDER)
+    [order] = orders_of(served, customer)
+    assert order["total"] == "18.50"
+
+
 def test_who_may_not_agree_reads_the_sums_at_the_agreed_prices(
     desk: Desk, make_product: Make, make_customer: Make, served: Served
 ) -> None:

@@ -110,7 +110,7 @@ def test_all_prices_are_raised_once_and_lowered_again(
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("10.74")
-    page.get_by_role("button", name="Raise 4 prices").dblclick()
+    page.get_by_role("button", name="Raise 4 prices by").dblclick()
     expect(page.locator(".toast-line")).to_contain_text("4 prices are raised by 7.5 %.")
     price = page.get_by_label("Price of RAISE-0 (R$)")
     expect(price).to_have_value("10.74")
@@ -121,7 +121,7 @@ def test_all_prices_are_raised_once_and_lowered_again(
     page.get_by_text("Lower", exact=True).click()
     percent.fill("50")
     page.get_by_role("button", name="Show what it does").click()
-    page.get_by_role("button", name="Lower 4 prices").click()
+    page.get_by_role("button", name="Lower 4 prices by").click()
     expect(price).to_have_value("5.00")
     assert complaints(page) == []
 

@@ -64,7 +64,13 @@ def _step(payload: dict[str, Any]) -> str:
 def _placed(payload: dict[str, Any]) -> str:
     count = len(payload["items"])
     lines = ngettext("%(count)s item", "%(count)s items", count) % {"count": whole(count)}
-    return f"{lines} · {money(Decimal(payload['total']))}"
+    taken_off = sum(
+        (Decimal(it["list_price"]) - Decimal(it["unit_price"])) * it["quantity"]
+        for it in payload["items"]
+        if "list_price" in it
+    )
+    agreed = _("discount %(amount)s") % {"amount": money(taken_off)} if taken_off > 0 else ""
+    return " · ".join(filter(None, [lines, money(Decimal(payload["total"])), agreed]))
 
 
 def _first_of(lines: Sequence[dict[str, Any]], told: Callable[[dict[str, Any]], str]) -> str:
@@ -77,11 +83,17 @@ def _pieces(quantity: int) -> str:
     return whole(quantity) if quantity else "—"
 
 
+def _amended_line(line: dict[str, Any]) -> str:
+    changes = []
+    if line["from"] != line["to"]:
+        changes.append(f"{_pieces(line['from'])} → {_pieces(line['to'])}")
+    if prices := line.get("unit_price"):
+        changes.append(" → ".join(money(Decimal(price)) for price in prices))
+    return f"{line['sku']} {', '.join(changes)}"
+
+
 def _amended(payload: dict[str, Any]) -> str:
-    named = _first_of(
-        payload["item_changes"],
-        lambda line: f"{line['sku']} {_pieces(line['from'])} → {_pieces(line['to'])}",
-    )
+    named = _first_of(payload["item_changes"], _amended_line)
     others = {"fields": [name for name in payload["fields"] if name not in {"items", "total"}]}
     return " · ".join(filter(None, [named, _fields_of(Order)(others), payload["reason"]]))
 

@@ -178,6 +178,16 @@ def agreed_on(text: str, price: Decimal) -> Decimal | None:
     return agreed if CENT <= agreed <= LARGEST_PRICE and agreed == to_cents(agreed) else None
 
 
+def as_share(text: str) -> str:
+    """ "10" is "10%" where only shares are asked for; nothing stays nothing."""
+    text = text.strip()
+    return text if not text or "%" in text else f"{text}%"
+
+
+#: So many times the customer's price is rather a slip than a price.
+UNLIKELY: Final = Decimal("1.5")
+
+
 @dataclass(slots=True)
 class EntryLine:
     """One line of the entry form, exactly as typed, beside what it stands for."""
@@ -193,6 +203,8 @@ class EntryLine:
     """The customer's price that the page showed, in cents."""
     agreed: str | None = None
     """The price that was agreed upon in its place, as typed; None if the form did not ask."""
+    meant: str = ""
+    """The price, in cents, that the page has asked about already."""
     agreed_price: Decimal | None = None
     """What that means beside the customer's price: see `agreed_on`."""
     lowest: Decimal = Decimal(0)
@@ -224,6 +236,15 @@ class EntryLine:
     def is_too_low(self) -> bool:
         is_kept = (self.pieces or 0) <= self.held and self.unit_price >= self.held_price
         return self.unit_price < self.lowest and not is_kept
+
+    @property
+    def is_unlikely(self) -> bool:
+        """Whether it is so far above the customer's price that somebody may have left out a mark."""
+        return self.unit_price > self.price * UNLIKELY and self.unit_price != self.held_price
+
+    @property
+    def is_meant(self) -> bool:
+        return self.meant == str(self.unit_cents)
 
     @property
     def subtotal(self) -> Decimal:
@@ -262,6 +283,11 @@ class EntryLine:
         is_other = bool(self.sku) and self.seen_price != self.price
         return self.seen_price if is_other else None
 
+    @property
+    def charged_before(self) -> Decimal | None:
+        """The same, where it makes the line cost something else: an agreed price stays."""
+        return self.price_before if self.agreed_price is None else None
+
 
 def entry_lines(data: QueryDict) -> list[EntryLine]:
     """The lines of a posted form, in their order; rows without a valid product are dropped.
@@ -275,7 +301,13 @@ def entry_lines(data: QueryDict) -> list[EntryLine]:
         strict=False,
     )
     return [
-        EntryLine(product_id, quantity, seen=seen, agreed=data.get(f"agreed-{product_id}"))
+        EntryLine(
+            product_id,
+            quantity,
+            seen=seen,
+            agreed=data.get(f"agreed-{product_id}"),
+            meant=data.get(f"meant-{product_id}", ""),
+        )
         for product, quantity, seen in rows
         if (product_id := record_id(product)) is not None
     ]

@@ -250,7 +250,7 @@ class OrderAmendment(Done):
     """{field: [what it was, what it is now]}, as text or null."""
     items = models.JSONField()
     """[{product_id, sku, name, from, to}]: the lines with another quantity (0 is no line, before or after) or another
-    price, which is there as {unit_price: [was, now]} where a line has one before and after."""
+    price, which is there as {unit_price: [was, now]}: of a new line, where one was agreed upon, from the customer's."""
     reason = models.CharField(max_length=2000, blank=True)
 
     class Meta:

@@ -181,7 +181,7 @@ def _changed(line: AmendedLine) -> dict[str, Any]:
     told: dict[str, Any] = {
         "product_id": line.product_id, "sku": line.sku, "name": line.name, "from": line.was, "to": line.now
     }  # fmt: skip
-    if line.was and line.now and line.price_now != line.price_was:
+    if line.now and line.price_now != line.price_was:
         told["unit_price"] = [to_text(line.price_was), to_text(line.price_now)]
     return told
 

@@ -228,7 +228,7 @@ class AmendedLineOut(Out):
     was: int = Field(alias="from")
     now: int = Field(alias="to")
     unit_price: tuple[str, str] | None = where_said(
-        "What a piece cost, and what it costs now; there where that was changed",
+        "What a piece cost (a new line: the customer's price), and what it costs now; there where that differs",
         examples=[["18.90", "17.95"]],
     )
 

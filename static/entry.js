@@ -98,7 +98,8 @@
       short += isShort;
       say($("[data-subtotal]", row), brl(subtotal));
       show($("[data-short]", row), isShort);
-      row.classList.toggle("is-short", isShort || isWrong || isMispriced);
+      row.classList.toggle("is-short", isShort || isWrong);
+      row.classList.toggle("is-mispriced", isMispriced);
       const input = $("input[name=quantity]", row);
       if (isWrong) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
@@ -254,7 +255,11 @@
     const field = event.target;
     if (field.matches("[data-combo]") && !fresh(field)) close(field);
     if (field.matches("#code")) $("#scan-problem").hidden = true;
-    if (field.matches(`${QUANTITY}, ${AGREED}`)) update();
+    if (field.matches(`${QUANTITY}, ${AGREED}`)) {
+      field.closest("tr").querySelector(".errorlist")?.remove(); // said of what stood there before
+      $("[data-repriced]")?.remove();
+      update();
+    }
     if (field.matches("[name=due_date]")) tellPastDue();
   });
 
@@ -323,7 +328,10 @@
       (event.key === "ArrowDown" ? $("[name=due_date]") : code()).focus();
     } else if (field.matches(`${QUANTITY}, ${AGREED}`)) inLine(event);
     else if (field.matches("[data-combo]")) inCombo(event);
-    else if (event.key === "Enter" && field.matches(".new-customer input")) {
+    else if (event.key === "Enter" && field.matches("#share")) {
+      event.preventDefault();
+      $("[data-discount]").click();
+    } else if (event.key === "Enter" && field.matches(".new-customer input")) {
       event.preventDefault();
       $("[data-add-customer]").click();
     } else if (event.key === "Enter" && field.matches("#entry input")) event.preventDefault(); // sends nothing by accident
@@ -396,6 +404,7 @@
     let row = null;
     for (const arrived of $$("#arrived > .line")) row = put(arrived);
     if (!row) return;
+    $("[data-remove]", row).tabIndex = -1;
     update();
     keepDraft();
     row.scrollIntoView({ block: "nearest" });
@@ -532,6 +541,8 @@
   // --- after each swap, and when the page comes up
   function ready() {
     for (const field of $$("[data-combo]")) opened(field);
+    for (const field of $$(AGREED)) if (field.value.includes("%")) settlePrice(field);
+    for (const button of $$("#lines [data-remove]")) button.tabIndex = -1; // a scan must not press it: Ctrl Del does
     update();
     tellPastDue();
     const problems = $("#problems") ?? $("[data-overtaken]", form());

@@ -172,6 +172,7 @@ class _Revision(NamedTuple):
     was: int
     now: int
     price_was: Decimal
+    """Of a new line what the customer pays where nothing else is agreed upon."""
     unit_price: Decimal
     list_price: Decimal
     """What the customer pays where nothing else is agreed upon: of the moment when the line came to the order."""
@@ -215,8 +216,8 @@ def _revise(
         now = asks.quantity if asks else 0
         if item is None:
             offer = offers[product_id]
-            price = offer.unit_price
-            revised.append(_Revision(offer.line, 0, now, price, price, offer.list_price))
+            listed = offer.list_price
+            revised.append(_Revision(offer.line, 0, now, listed, offer.unit_price, listed))
             continue
         price = asks.agreed_price if asks and asks.agreed_price is not None else item.unit_price
         if (now, price) != (item.quantity, item.unit_price):

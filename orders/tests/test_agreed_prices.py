@@ -256,6 +256,24 @@ def test_another_price_alone_is_an_amendment_that_moves_no_stock(
     assert (again.version, record_counts()) == (2, after)
 
 
+def test_what_was_agreed_upon_is_told_to_those_who_look_back(
+    agree: Callable[..., Order], seller: User, manager: User, make_product: Callable[..., Product],
+    desk_of: Callable[[User], Client],
+) -> None:  # fmt: skip
+    """With the order, with a line that comes to it, and when another price is agreed upon."""
+    old, new = make_product("OLD", price="10.00"), make_product("NEW", price="5.00")
+    order = agree((old, 2, "9.50"))
+    amend(seller, order, (old, 3, "9.00"), (new, 1, "4.90"))
+    [amendment] = OrderAmendment.objects.all()
+    assert [(it["from"], it["to"], it["unit_price"]) for it in amendment.items] == [
+        (2, 3, ["9.50", "9.00"]),
+        (0, 1, ["5.00", "4.90"]),
+    ]
+    page = text_of(desk_of(manager).get("/activity?aggregate=order"))
+    assert "OLD 2 → 3, R$ 9.50 → R$ 9.00, NEW — → 1, R$ 5.00 → R$ 4.90" in page
+    assert "1 item · R$ 19.00 · discount R$ 1.00" in page
+
+
 def test_an_agreement_is_taken_back_by_the_customers_price(
     agree: Callable[..., Order], seller: User, product: Product
 ) -> None:
@@ -464,12 +482,17 @@ def test_a_row_without_a_field_takes_no_other_rows_price(
     assert [it[2] for it in lines(Order.objects.get())] == [D("10.00"), D("28.00")]
 
 
-def test_what_is_typed_where_nothing_is_asked_counts_for_nothing(
+def test_who_may_no_longer_agree_is_told_what_it_costs(
     desk_of: Callable[[User], Client], operator: User, customer: Customer, product: Product
 ) -> None:
-    """Their limit was taken away while the form was open, or they made the field themselves."""
-    form = entry(customer, (product, "1")) | typed((product, "11.00"))
-    assert desk_of(operator).post("/orders/new", form, headers=HTMX)["HX-Redirect"]
+    """Their limit was taken away while the form was open."""
+    form = entry(customer, (product, "1"), seen=["1000"]) | typed((product, "9.50"))
+    desk = desk_of(operator)
+    response = desk.post("/orders/new", form, headers=HTMX)
+    assert (response.status_code, Order.objects.count()) == (422, 0)
+    assert "costs R$ 10.00 now, not R$ 9.50" in text_of(response)
+    again = entry(customer, (product, "1"), seen=["1000"])
+    assert desk.post("/orders/new", again, headers=HTMX)["HX-Redirect"]
     assert lines(Order.objects.get())[0][2:4] == (D("10.00"), None)
 
 
@@ -515,18 +538,18 @@ def test_a_share_that_leaves_nothing_is_refused_though_it_would_leave_something_
 def test_whoever_agreed_is_told_when_the_customers_price_moves_under_it(
     desk: Client, customer: Customer, product: Product, manager: User
 ) -> None:
-    """Half of the price away, what was 5 % off would be 90 % on top."""
+    """Of what was 5 % off would be nearly 19 % on top."""
     form = entry(customer, (product, "1"), seen=["1000"])
-    update_product(actor=manager, product_id=product.pk, price=D("5.00"))
+    update_product(actor=manager, product_id=product.pk, price=D("8.00"))
     for price in ("9.50", "5%"):
         response = desk.post("/orders/new", form | typed((product, price)), headers=HTMX)
         [line] = response.context["lines"]
         assert (response.status_code, line.agreed, line.price_before) == (422, price, D("10.00"))
-        assert "costs R$ 5.00 now, not R$ 10.00" in text_of(response)
+        assert "costs R$ 8.00 now, not R$ 10.00" in text_of(response)
     assert not Order.objects.exists()
-    again = form | typed((product, "9.50")) | {"seen": ["500"]}
+    again = form | typed((product, "9.50")) | {"seen": ["800"]}
     assert desk.post("/orders/new", again, headers=HTMX)["HX-Redirect"]
-    assert lines(Order.objects.get())[0][2:4] == (D("9.50"), D("5.00"))
+    assert lines(Order.objects.get())[0][2:4] == (D("9.50"), D("8.00"))
 
 
 def problems_in_sight(response: Any) -> list[str]:
@@ -560,12 +583,73 @@ def test_a_refused_price_stays_as_typed_and_says_why(
     assert not Order.objects.exists()
 
 
-def test_a_repeated_order_does_not_repeat_what_was_agreed_upon(
-    desk: Client, agree: Callable[..., Order], product: Product
+def test_a_repeated_order_is_offered_at_the_prices_that_were_agreed_upon(
+    desk: Client, agree: Callable[..., Order], seller: User, product: Product
 ) -> None:
+    """To who may agree upon them; the others see what becomes of them."""
     order = agree((product, 2, "9.50"))
     [line] = desk.get(f"/orders/new?repeat={order.pk}").context["lines"]
-    assert (line.agreed, line.unit_price, line.price_before) == ("", D("10.00"), None)
+    assert (line.agreed, line.unit_price, line.price_before) == ("9.50", D("9.50"), None)
+    seller.discount_limit = D(0)
+    seller.save(update_fields=["discount_limit"])
+    page = desk.get(f"/orders/new?repeat={order.pk}")
+    [line] = page.context["lines"]
+    assert (line.agreed, line.unit_price, line.price_before) == ("", D("10.00"), D("9.50"))
+    assert "was R$ 9.50, now R$ 10.00" in text_of(page)
+    assert "1 price is another now: the total went from R$ 19.00 to R$ 20.00." in text_of(page)
+
+
+def test_a_price_far_above_the_customers_is_asked_about_once(
+    desk: Client, customer: Customer, product: Product
+) -> None:
+    """950 where 9.50 was meant."""
+    form = entry(customer, (product, "1")) | typed((product, "950"))
+    asked = desk.post("/orders/new", form, headers=HTMX)
+    assert (asked.status_code, Order.objects.count()) == (422, 0)
+    assert f"{product.sku} at R$ 950.00 is far above R$ 10.00." in text_of(asked)
+    assert f'name="meant-{product.pk}" value="95000"' in asked.content.decode()
+    meant = {f"meant-{product.pk}": "95000"}
+    other = desk.post("/orders/new", form | meant | typed((product, "9500")), headers=HTMX)
+    assert (other.status_code, Order.objects.count()) == (422, 0)
+    assert desk.post("/orders/new", form | meant, headers=HTMX)["HX-Redirect"]
+    [order] = Order.objects.all()
+    assert order.total == D("950.00")
+    changed = form_of(desk, order) | {"notes": "Ring"}
+    assert desk.post(f"/orders/{order.pk}/amend", changed, headers=HTMX)["HX-Redirect"]
+    dearer = form_of(desk, order) | typed((product, "960"))
+    assert desk.post(f"/orders/{order.pk}/amend", dearer, headers=HTMX).status_code == 422
+
+
+@pytest.mark.parametrize("share", ["10", "10%", " 10 "])
+def test_a_discount_on_all_lines_takes_so_much_off_each(
+    desk: Client, customer: Customer, make_product: Callable[..., Product], share: str
+) -> None:
+    first, second = make_product(price="10.00"), make_product(price="5.00")
+    form = entry(customer, (first, "2"), (second, "1"), share=share) | typed((first, "9.90"))
+    shown = desk.post("/orders/new", form | {"action": "discount"}, headers=HTMX)
+    rows = list(shown.context["lines"])
+    assert [it.unit_price for it in rows] == [D("9.00"), D("4.50")]
+    assert shown.context["lines"].total == D("22.50")
+    sent = form | typed(*((it, row.agreed) for it, row in zip((first, second), rows, strict=True)))
+    assert desk.post("/orders/new", sent, headers=HTMX)["HX-Redirect"]
+    assert [it[2] for it in lines(Order.objects.get())] == [D("9.00"), D("4.50")]
+
+
+def test_the_totals_that_are_told_are_those_that_were_in_sight(
+    desk: Client, resold: Customer, make_customer: Callable[..., Customer],
+    make_product: Callable[..., Product],
+) -> None:  # fmt: skip
+    """From who pays 8.00 to who pays 10.00, by way of nobody; what was agreed upon stays, and counts as it was."""
+    plain, agreed = make_product(price="10.00"), make_product(price="10.00")
+    form = entry(resold, (plain, "1"), (agreed, "1"), seen=["800", "800"])
+    form |= typed((agreed, "7.50"))
+    nobody = desk.post("/orders/new", form | {"action": "change_customer"}, headers=HTMX)
+    seen = re.findall(r'name="seen" value="(\d+)"', nobody.content.decode())
+    assert seen == ["800", "800"]
+    chosen = form | {"action": "customer", "customer": make_customer().pk, "seen": seen}
+    page = desk.post("/orders/new", chosen, headers=HTMX)
+    assert "1 price is another now: the total went from R$ 15.50 to R$ 17.50." in text_of(page)
+    assert "was R$ 8.00, now R$ 10.00" in text_of(page)
 
 
 # --- the page on which an order is changed

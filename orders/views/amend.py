@@ -28,8 +28,17 @@ from orders import queries, services
 from orders.forms import AmendForm, EntryLine, entry_lines
 from orders.models import Order, OrderItem
 
-from .entry import Answer, answer_line, change_lines, lead_to, refused, show_form, still_pasted
-from .lines import EntryLines
+from .entry import (
+    Answer,
+    answer_line,
+    change_lines,
+    lead_to,
+    refused,
+    show_form,
+    still_pasted,
+    unlikely_prices,
+)
+from .lines import EntryLines, Promised
 
 #: The hidden input with the quantities and prices that the lines had when the form was opened.
 OPENED_LINES: Final = "opened_lines"
@@ -72,7 +81,7 @@ def _head(order: Order) -> dict[str, Any]:
 
 def _save(request: SignedIn, order: Order, form: AmendForm, lines: EntryLines) -> HttpResponse:
     lines.price_by(order.customer.price_list, request.user)
-    problems = [*lines.problems, *still_pasted(request)]
+    problems = [*lines.problems, *still_pasted(request), *unlikely_prices(lines)]
     if not form.is_valid() or problems:
         return _show(request, order, form, lines, Answer(problems, status=422))
     head = _changed(form.cleaned_data, order)
@@ -145,7 +154,7 @@ def _join(request: SignedIn, order: Order, lines: EntryLines, found: Overtaken) 
         changes = True
         if theirs != was:
             differences.append(Difference(label, theirs.beside(mine), mine.beside(theirs)))
-    lines.rows, lines.placed = rows, now
+    lines.rows, lines.placed = rows, dict(now)
     lines.fill()
     return replace(found, differences=differences, taken=taken, changes=changes)
 
@@ -167,11 +176,20 @@ class _Held(NamedTuple):
 _NONE: Final = _Held(0, Decimal(0))
 
 
-def _held(item: OrderItem | None) -> _Held:
+def _held(item: Promised | None) -> _Held:
     return _Held(item.quantity, item.unit_price) if item else _NONE
 
 
-def _opened_lines(request: SignedIn) -> Mapping[int, OrderItem] | None:
+class _Opened(NamedTuple):
+    """A line as it was when the form was opened."""
+
+    product_id: int
+    quantity: int
+    unit_price: Decimal
+    list_price: Decimal | None
+
+
+def _opened_lines(request: SignedIn) -> Mapping[int, _Opened] | None:
     """What `_remember_lines` said; None if the form does not tell, or not in our hand: then all that differs from now
     counts as typed."""
     try:
@@ -179,11 +197,8 @@ def _opened_lines(request: SignedIn) -> Mapping[int, OrderItem] | None:
     except signing.BadSignature:
         return None
     return {
-        int(product_id): OrderItem(
-            product_id=int(product_id),
-            quantity=pieces,
-            unit_price=Decimal(price),
-            list_price=Decimal(listed) if listed else None,
+        int(product_id): _Opened(
+            int(product_id), pieces, Decimal(price), Decimal(listed) if listed else None
         )
         for product_id, (pieces, price, listed) in held.items()
     }

@@ -12,6 +12,7 @@ from django.forms import Form
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
@@ -41,7 +42,7 @@ from erp_site.core.errors import (
 from erp_site.core.htmx import is_partial
 from erp_site.core.paths import record_id
 from orders import queries, services
-from orders.forms import EntryForm, EntryLine, PastedLine, entry_lines
+from orders.forms import EntryForm, EntryLine, PastedLine, as_share, entry_lines
 from orders.models import Order
 
 from .lines import MOST_PROBLEMS, EntryLines, no_product
@@ -148,6 +149,8 @@ def change_lines(request: SignedIn, lines: EntryLines, action: str, argument: st
         lines.add_again(queries.get_order(order_id))
     elif action == "remove":
         lines.remove(argument)
+    elif action == "discount" and request.user.may_agree_on_prices:
+        lines.take_off(as_share(request.POST.get("share", "")))
     elif action == "take":
         lines.take_available(argument)
     return Answer()
@@ -276,9 +279,23 @@ def still_pasted(request: SignedIn) -> list[str]:
     return [_("The pasted lines are not in the order yet: add them, or empty their field.")]
 
 
+def unlikely_prices(lines: EntryLines) -> list[str]:
+    """Asked about once: 665 where somebody meant 6.65."""
+    said = _("%(sku)s at R$ %(price)s is far above R$ %(usual)s. If it is meant so, send it again.")
+    return [
+        said
+        % {
+            "sku": line.sku,
+            "price": number_format(line.unit_price, 2, force_grouping=True),
+            "usual": number_format(line.price, 2, force_grouping=True),
+        }
+        for line in lines.unlikely[:MOST_PROBLEMS]
+    ]
+
+
 def _place(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpResponse:
     lines.price_by(_price_list(request.POST), request.user)
-    problems = [*lines.problems, *still_pasted(request)]
+    problems = [*lines.problems, *still_pasted(request), *unlikely_prices(lines)]
     if not form.is_valid() or problems:
         return _show(request, form, lines, Answer(problems, status=422))
     head = form.cleaned_data
@@ -367,6 +384,8 @@ def show_form(
         "code": posted.get("code", "") if answer.code is None else answer.code,
         "product_choices": _priced(answer.product_choices, price_list),
         "price_list": price_list,
+        # Until the next customer is chosen, the prices of the one before are those that were seen.
+        "keeps_seen": context["customer"] is None,
         "today": clock.today(),
         **context,
         **answer.more,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -11,7 +11,7 @@ from accounts.models import User
 from catalog.models import PriceList, Product
 from catalog.queries import as_record, find_by_codes, get_products, prices_on, shared_by
 from orders.forms import EntryLine, PastedLine, agreed_on, pasted_lines
-from orders.models import MOST_ITEMS, Order, OrderItem
+from orders.models import MOST_ITEMS, Order
 from orders.services import NewItem
 
 #: Of a long paste with the wrong column, the first few lines say it all.
@@ -25,6 +25,19 @@ def no_product(code: str) -> str:
     return _("No product has the code “%(code)s”.") % {"code": code}
 
 
+class Promised(Protocol):
+    """A line of an order that there is already."""
+
+    @property
+    def product_id(self) -> int: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
+    def unit_price(self) -> Decimal: ...
+    @property
+    def list_price(self) -> Decimal | None: ...
+
+
 class EntryLines:
     """The lines of one form.
 
@@ -32,9 +45,9 @@ class EntryLines:
     All others cost what their products do until `price_by` says what the customer pays and what was agreed upon.
     """
 
-    def __init__(self, rows: Iterable[EntryLine] = (), placed: Iterable[OrderItem] = ()) -> None:
+    def __init__(self, rows: Iterable[EntryLine] = (), placed: Iterable[Promised] = ()) -> None:
         self.rows = list(rows)
-        self.placed = {item.product_id: item for item in placed}
+        self.placed: dict[int, Promised] = {item.product_id: item for item in placed}
         self.products: dict[int, Product] = {}
         self.fill()
 
@@ -77,8 +90,14 @@ class EntryLines:
             item = self.placed.get(row.product_id)
             if item is None:
                 row.price = prices.get(row.product_id, row.price)
-            if row.agreed is None or not seller.may_agree_on_prices:
-                row.agreed = number_format(item.unit_price, 2) if item and item.list_price else ""
+            if item and (row.agreed is None or not seller.may_agree_on_prices):
+                row.agreed = number_format(item.unit_price, 2) if item.list_price else ""
+            elif row.agreed and not seller.may_agree_on_prices:
+                # What was in sight is not what it costs.
+                if seen := agreed_on(row.agreed, row.price):
+                    row.seen = str(int(seen * 100))
+                row.agreed = ""
+            row.agreed = row.agreed or ""
             row.agreed_price = agreed_on(row.agreed, row.price)
             row.lowest = seller.lowest_price(row.price)
 
@@ -130,15 +149,23 @@ class EntryLines:
         return problems, "\n".join(each.text for each in left)
 
     def add_again(self, order: Order) -> None:
-        """The lines of a past order, on top of what is there, each beside what it cost then."""
+        """The lines of a past order, on top of what is there, each beside what it cost then, at the prices that were
+        agreed upon: whoever may not agree upon them sees what becomes of them."""
         present = {row.product_id: row for row in self.rows}
         for item in order.items.all():
             if row := present.get(item.product_id):
                 row.quantity = str((row.pieces or 0) + item.quantity)
             else:
-                paid = str(int((item.list_price or item.unit_price) * 100))
-                self.rows.append(EntryLine(item.product_id, str(item.quantity), seen=paid))
+                listed = str(int((item.list_price or item.unit_price) * 100))
+                row = EntryLine(item.product_id, str(item.quantity), seen=listed)
+                row.agreed = number_format(item.unit_price, 2) if item.list_price else None
+                self.rows.append(row)
         self.fill()
+
+    def take_off(self, share: str) -> None:
+        """So much off the customer's price of every line."""
+        for row in self.rows:
+            row.agreed = share
 
     def remove(self, product: str) -> None:
         """Without this product."""
@@ -166,6 +193,11 @@ class EntryLines:
         self.fill()
         changed = {item["product_id"] for item in items}
         return [row for row in self.rows if row.product_id in changed]
+
+    @property
+    def unlikely(self) -> list[EntryLine]:
+        """The lines so far above the customer's price that a mark may be missing, and that were not sent so before."""
+        return [row for row in self.rows if row.is_unlikely and not row.is_meant]
 
     @property
     def problems(self) -> list[str]:
@@ -205,13 +237,13 @@ class EntryLines:
 
     @property
     def repriced(self) -> int:
-        """How many lines cost another price than the one that was seen."""
-        return sum(1 for row in self.rows if row.price_before is not None)
+        """How many lines cost another price than the one that was seen. What was agreed upon stays."""
+        return sum(1 for row in self.rows if row.charged_before is not None)
 
     @property
     def total_before(self) -> Decimal:
         """What all of it would cost by the prices that were seen."""
-        prices = [(row.price_before, row) for row in self.rows]
+        prices = [(row.charged_before, row) for row in self.rows]
         return sum(
             (row.subtotal if was is None else was * (row.pieces or 0) for was, row in prices),
             Decimal(0),
