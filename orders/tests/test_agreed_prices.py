@@ -604,6 +604,8 @@ def test_a_price_far_above_the_customers_is_asked_about_once(
 ) -> None:
     """950 where 9.50 was meant."""
     form = entry(customer, (product, "1")) | typed((product, "950"))
+    looked_up = desk.post("/orders/new", form | {"action": "customer"}, headers=HTMX)
+    assert f'name="meant-{product.pk}"' not in looked_up.content.decode()
     asked = desk.post("/orders/new", form, headers=HTMX)
     assert (asked.status_code, Order.objects.count()) == (422, 0)
     assert f"{product.sku} at R$ 950.00 is far above R$ 10.00." in text_of(asked)

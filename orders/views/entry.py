@@ -280,17 +280,16 @@ def still_pasted(request: SignedIn) -> list[str]:
 
 
 def unlikely_prices(lines: EntryLines) -> list[str]:
-    """Asked about once: 665 where somebody meant 6.65."""
+    """Asked about once: 665 where somebody meant 6.65. Sent again as it is, it was meant."""
     said = _("%(sku)s at R$ %(price)s is far above R$ %(usual)s. If it is meant so, send it again.")
-    return [
-        said
-        % {
-            "sku": line.sku,
-            "price": number_format(line.unit_price, 2, force_grouping=True),
-            "usual": number_format(line.price, 2, force_grouping=True),
-        }
-        for line in lines.unlikely[:MOST_PROBLEMS]
-    ]
+    problems = []
+    for line in lines.unlikely:
+        line.meant = str(line.unit_cents)
+        price, usual = (
+            number_format(it, 2, force_grouping=True) for it in (line.unit_price, line.price)
+        )
+        problems.append(said % {"sku": line.sku, "price": price, "usual": usual})
+    return problems[:MOST_PROBLEMS]
 
 
 def _place(request: SignedIn, form: EntryForm, lines: EntryLines) -> HttpResponse:
