@@ -32,7 +32,7 @@ from erp_site.core.listing import listing
 from erp_site.core.models import Event, Webhook
 from erp_site.core.pagination import Split
 from erp_site.templatetags.formats import money, percent, signed, signed_percent, whole
-from orders.models import Order, order_number
+from orders.models import Order, order_number, taken_off
 from orders.states import OrderStatus
 
 #: How many open notices the bell shows, and how many of the latest are looked at.
@@ -64,12 +64,12 @@ def _step(payload: dict[str, Any]) -> str:
 def _placed(payload: dict[str, Any]) -> str:
     count = len(payload["items"])
     lines = ngettext("%(count)s item", "%(count)s items", count) % {"count": whole(count)}
-    taken_off = sum(
-        (Decimal(it["list_price"]) - Decimal(it["unit_price"])) * it["quantity"]
+    discount = taken_off(
+        (Decimal(it["list_price"]), Decimal(it["unit_price"]), it["quantity"])
         for it in payload["items"]
         if "list_price" in it
     )
-    agreed = _("discount %(amount)s") % {"amount": money(taken_off)} if taken_off > 0 else ""
+    agreed = _("discount %(amount)s") % {"amount": money(discount)} if discount else ""
     return " · ".join(filter(None, [lines, money(Decimal(payload["total"])), agreed]))
 
 

@@ -15,10 +15,9 @@ from django.utils.translation import gettext_lazy as _
 
 from erp_site.core import clock
 from erp_site.core.fields import LineField, LinesField, plain_number
-from erp_site.core.money import CENT, LARGEST_PRICE, to_cents
+from erp_site.core.money import CENT, LARGEST_PRICE, percent_change, to_cents
 from erp_site.core.paths import record_id
 
-from .models import percent_off
 from .states import OrderStatus
 
 #: Orders that are moved or printed at once.
@@ -178,8 +177,13 @@ def agreed_on(text: str, price: Decimal) -> Decimal | None:
     return agreed if CENT <= agreed <= LARGEST_PRICE and agreed == to_cents(agreed) else None
 
 
+def in_cents(price: Decimal) -> int:
+    """A price as the page carries it."""
+    return int(price * 100)
+
+
 def as_share(text: str) -> str:
-    """ "10" is "10%" where only shares are asked for; nothing stays nothing."""
+    """Where only shares are asked for, "10" is "10%"; nothing stays nothing."""
     text = text.strip()
     return text if not text or "%" in text else f"{text}%"
 
@@ -228,9 +232,9 @@ class EntryLine:
         return self.price if self.agreed_price is None else self.agreed_price
 
     @property
-    def off(self) -> Decimal:
-        """What was taken off the customer's price, in percent."""
-        return percent_off(self.price, self.unit_price)
+    def change(self) -> Decimal:
+        """By how much it is above the customer's price, in percent; less than 0 where it is below."""
+        return percent_change(self.price, self.unit_price) if self.price else Decimal(0)
 
     @property
     def is_too_low(self) -> bool:
@@ -257,19 +261,19 @@ class EntryLine:
     @property
     def cents(self) -> int:
         """The customer's price for the running total in the browser."""
-        return int(self.price * 100)
+        return in_cents(self.price)
 
     @property
     def unit_cents(self) -> int:
-        return int(self.unit_price * 100)
+        return in_cents(self.unit_price)
 
     @property
     def lowest_cents(self) -> int:
-        return int(self.lowest * 100)
+        return in_cents(self.lowest)
 
     @property
     def held_cents(self) -> int:
-        return int(self.held_price * 100)
+        return in_cents(self.held_price)
 
     @property
     def seen_price(self) -> Decimal | None:

@@ -1,7 +1,8 @@
 """Orders, their lines, and everything that happened to them."""
 
+from collections.abc import Iterable
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from django.conf import settings
@@ -141,12 +142,9 @@ def item_id(order_id: int, index: int) -> int:
     return order_id * ITEM_IDS_EACH + index
 
 
-def percent_off(list_price: Decimal | None, unit_price: Decimal) -> Decimal:
-    """What an agreed price takes off the customer's, in percent with one decimal (halves away from zero)."""
-    if not list_price:
-        return Decimal(0)
-    share = (list_price - unit_price) * 100 / list_price
-    return share.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+def taken_off(lines: Iterable[tuple[Decimal, Decimal, int]]) -> Decimal:
+    """What lines of (the customer's price, the agreed price, pieces) cost less, in reais; raised ones count as 0."""
+    return sum((max(Decimal(0), was - now) * pieces for was, now, pieces in lines), Decimal(0))
 
 
 class OrderItem(models.Model):
@@ -180,11 +178,6 @@ class OrderItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku}"
-
-    @property
-    def off(self) -> Decimal:
-        """What was taken off the customer's price, in percent; less than 0 where it was raised."""
-        return percent_off(self.list_price, self.unit_price)
 
 
 class Done(AppendOnly):

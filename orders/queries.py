@@ -29,6 +29,7 @@ from erp_site.core.counting import COUNT_CAP
 from erp_site.core.errors import NotFound
 from erp_site.core.events import Aggregate, EventType
 from erp_site.core.models import Event
+from erp_site.core.money import percent_change
 from erp_site.core.paths import record_id
 from erp_site.core.search import as_code, begins_with, sorted_as
 from erp_site.core.statements import Query, RowCount, Statement, columns_of, together
@@ -40,7 +41,7 @@ from .models import (
     OrderItem,
     OrderNote,
     SavedView,
-    percent_off,
+    taken_off,
 )
 from .states import HOLDS_STOCK, OPEN, OrderStatus
 
@@ -157,9 +158,9 @@ class OrderLine(NamedTuple):
     list_price: Decimal | None
 
     @property
-    def off(self) -> Decimal:
-        """As OrderItem says it."""
-        return percent_off(self.list_price, self.unit_price)
+    def change(self) -> Decimal:
+        """By how much an agreed price is above the customer's, in percent; less than 0 where it is below."""
+        return percent_change(self.list_price or self.unit_price, self.unit_price)
 
 
 _WITH_NAMES: Final = (*columns_of(Order), "customer__name", "created_by__name")
@@ -372,12 +373,8 @@ class OrderPage:
     @property
     def taken_off(self) -> Decimal:
         """What agreed prices took off the customer's, in reais."""
-        differences = (
-            (line.list_price - line.unit_price) * line.quantity
-            for line in self.lines
-            if line.list_price and line.list_price > line.unit_price
-        )
-        return sum(differences, Decimal(0))
+        agreed = ((it.list_price, it.unit_price, it.quantity) for it in self.lines if it.list_price)
+        return taken_off(agreed)
 
 
 #: Events that a step of the history or an amendment tells already.

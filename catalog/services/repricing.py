@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from catalog.models import (
@@ -21,6 +20,7 @@ from catalog.signals import prices_changed
 from erp_site.core import clock, idempotency
 from erp_site.core.errors import IdempotencyKeyReused, Invalid, NotFound, StaleVersion
 from erp_site.core.events import Aggregate
+from erp_site.core.fields import grouped_amount
 from erp_site.core.models import Event
 from erp_site.core.money import LARGEST_PRICE, repriced, to_text
 from erp_site.core.statements import Assign
@@ -55,7 +55,7 @@ def changes_by(price_list: PriceList, percent: Decimal) -> Changes:
                 "/percent",
                 "price_too_large",
                 _("%(sku)s would cost R$ %(price)s: that is too much for a price.")
-                % {"sku": sku, "price": number_format(now, 2, force_grouping=True)},
+                % {"sku": sku, "price": grouped_amount(now)},
             )
         if now != was:
             changes[pk] = PriceChange(product_id, sku, was, now)
@@ -97,24 +97,15 @@ def reprice_list(
         )
         if done := Repricing.objects.filter(key_hash=key_hash).first():
             if done.fingerprint != fingerprint:
-                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+                raise IdempotencyKeyReused
             return done
     if as_of is not None and as_of != price_list.event_seq:
         raise StaleVersion(
             _("The price list was changed meanwhile."), current=price_list_record(price_list)
         )
     changes = changes_by(price_list, percent)
-    events = _write(price_list, changes, actor, percent=percent)
-    return Repricing.objects.create(
-        price_list=price_list,
-        percent=percent,
-        prices=len(changes),
-        events=events,
-        last_event=price_list.event_seq,
-        actor=actor,
-        created_at=clock.now(),
-        key_hash=key_hash,
-        fingerprint=fingerprint,
+    return _carry_out(
+        price_list, changes, actor, percent=percent, key_hash=key_hash, fingerprint=fingerprint
     )
 
 
@@ -139,16 +130,7 @@ def undo_repricing(*, actor: "User", price_list_id: int, repricing_id: int) -> R
         for pk, product_id, sku, now in own_prices(price_list)
         if product_id in before and before[product_id][0] == now
     }
-    events = _write(price_list, changes, actor)
-    return Repricing.objects.create(
-        price_list=price_list,
-        undoes=done,
-        prices=len(changes),
-        events=events,
-        last_event=price_list.event_seq,
-        actor=actor,
-        created_at=clock.now(),
-    )
+    return _carry_out(price_list, changes, actor, undoes=done)
 
 
 @retrying_atomic
@@ -197,10 +179,15 @@ def _require_percent(percent: Decimal) -> None:
 _assign_prices: Final = Assign(ListedPrice)
 
 
-def _write(
-    price_list: PriceList, changes: Changes, actor: "User", *, percent: Decimal | None = None
-) -> int:
-    """Give the prices what they cost now, and tell it; the list is locked. Answers how many events that took.
+def _carry_out(
+    price_list: PriceList,
+    changes: Changes,
+    actor: "User",
+    *,
+    percent: Decimal | None = None,
+    **record: Any,
+) -> Repricing:
+    """Give the prices what they cost now, and tell and record it; the list is locked.
 
     A bounded number at a time: neither a statement nor an event grows with the list.
     """
@@ -219,7 +206,16 @@ def _write(
     if changes:
         price_list.updated_at = clock.now()
         price_list.save(update_fields=["updated_at", "event_seq"])
-    return price_list.event_seq - seen
+    return Repricing.objects.create(
+        price_list=price_list,
+        percent=percent,
+        prices=len(changes),
+        events=price_list.event_seq - seen,
+        last_event=price_list.event_seq,
+        actor=actor,
+        created_at=clock.now(),
+        **record,
+    )
 
 
 def _told(done: Repricing) -> Iterator[dict[str, Any]]:

@@ -326,7 +326,7 @@ def adjust_stock(
         )
         if used is not None:
             if used != fingerprint:
-                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+                raise IdempotencyKeyReused
             return _living_product(product_id)
     product = _living_product(product_id)
     if level is None:

@@ -1,6 +1,6 @@
 """The pages of price lists: all of them, one with its prices, and its form."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,13 +20,12 @@ from catalog.models import PriceList, Product
 from erp_site.core.editing import edit
 from erp_site.core.errors import Duplicate, Invalid
 from erp_site.core.events import Aggregate
+from erp_site.core.fields import grouped_amount
 from erp_site.core.htmx import is_partial, tell_undoable
 from erp_site.core.listing import listing
-from erp_site.core.money import to_text
+from erp_site.core.money import percent_change, to_text
 from erp_site.core.paths import record_id
 
-#: A difference is told to the tenth of a percent.
-TENTH: Final = Decimal("0.1")
 #: Characters of a name; the copy of a list with one as long has less of it in its own.
 LONGEST_NAME: Final = 255
 
@@ -65,7 +63,7 @@ def _row(record: dict[str, Any], form: PriceForm | None) -> dict[str, Any]:
     price, ordinary = record["price"], record["ordinary_price"]
     return {
         **record,
-        "difference": ((price - ordinary) * 100 / ordinary).quantize(TENTH, ROUND_HALF_UP),
+        "difference": percent_change(ordinary, price),
         # Named after the product: there is one in each row.
         "form": form or PriceForm(initial={"price": price}, auto_id=f"%s-{record['product_id']}"),
     }
@@ -224,17 +222,13 @@ def _told(product: Product, price: Decimal | None, was: Decimal | None) -> str:
         return _("%(sku)s has no price of its own on this list now.") % {"sku": product.sku}
     said = [
         _("%(sku)s costs R$ %(price)s on this list.")
-        % {"sku": product.sku, "price": _amount(price)}
+        % {"sku": product.sku, "price": grouped_amount(price)}
     ]
     if was is not None:  # perhaps not what the page showed: others set prices, too
-        said.append(_("Before: R$ %(price)s.") % {"price": _amount(was)})
+        said.append(_("Before: R$ %(price)s.") % {"price": grouped_amount(was)})
     ordinary = _("Ordinary price of %(name)s: R$ %(price)s.")
-    said.append(ordinary % {"name": product.name, "price": _amount(product.price)})
+    said.append(ordinary % {"name": product.name, "price": grouped_amount(product.price)})
     return " ".join(said)
-
-
-def _amount(price: Decimal) -> str:
-    return str(number_format(price, 2, force_grouping=True))
 
 
 def _change(

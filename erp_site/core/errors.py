@@ -122,3 +122,6 @@ class IdempotencyKeyReused(Invalid):
 
     code = "idempotency_key_reused"
     title = "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__(_("This idempotency key was used for another request."))

@@ -20,6 +20,16 @@ def grouped(number: int) -> str:
     return str(number_format(number, use_l10n=True, force_grouping=True))
 
 
+def grouped_amount(amount: Decimal) -> str:
+    """1234.5 -> "1.234,50" in Portuguese, "1,234.50" in English."""
+    return str(number_format(amount, 2, use_l10n=True, force_grouping=True))
+
+
+def typed_amount(amount: Decimal) -> str:
+    """What is typed for it where an amount is asked for: "1234,50" in Portuguese."""
+    return str(number_format(amount, 2, use_l10n=True))
+
+
 def percentage(share: Decimal) -> str:
     """7.50 -> "7,5 %" in Portuguese, "7.5 %" in English: no zeros at the end, and no more than two places."""
     # Added to 0, 5E+1 is 50 again.
@@ -77,7 +87,7 @@ class MoneyField(forms.DecimalField):
         return super().to_python(value)
 
     def prepare_value(self, value: Any) -> Any:
-        return number_format(value, 2) if isinstance(value, Decimal) else value
+        return typed_amount(value) if isinstance(value, Decimal) else value
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {}

@@ -27,6 +27,11 @@ def repriced(price: Decimal, percent: Decimal) -> Decimal:
     return max(CENT, to_cents(price * (100 + percent) / 100))
 
 
+def percent_change(was: Decimal, now: Decimal) -> Decimal:
+    """By how much a price rose, in percent with one decimal (halves away from zero); less than 0 where it fell."""
+    return ((now - was) * 100 / was).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+
+
 def to_text(amount: Decimal) -> str:
     """The API's form of an amount: "10.50", never an exponent."""
     return f"{to_cents(amount):f}"

@@ -10,14 +10,14 @@ from typing import Any, Final
 import segno
 from django import template
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import get_language, pgettext
 
 from accounts.models import User
 from accounts.roles import Permission
 from erp_site.core import clock, taxid
-from erp_site.core.fields import grouped, percentage
+from erp_site.core.fields import grouped, grouped_amount, percentage, typed_amount
 from orders.models import Order, order_number
 
 register = template.Library()
@@ -47,7 +47,7 @@ def money(amount: Decimal | None) -> str:
     if amount is None:
         return ""
     # A space that does not break: the sign stays with its number.
-    return f"R$\N{NO-BREAK SPACE}{number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
+    return f"R$\N{NO-BREAK SPACE}{grouped_amount(amount)}"
 
 
 @register.filter
@@ -66,16 +66,7 @@ def signed_percent(share: Decimal) -> str:
     return f"{sign}{percent(abs(share))}"
 
 
-@register.filter
-def taken_off(share: Decimal) -> str:
-    """A discount as the change of price that it is: 5 is "-5 %" with a true minus sign, -5 is "+5 %"."""
-    return signed_percent(-share)
-
-
-@register.filter
-def amount(value: Decimal) -> str:
-    """What is typed for it where an amount is asked for: "1234,50" in Portuguese."""
-    return str(number_format(value, decimal_pos=2, use_l10n=True))
+register.filter("amount", typed_amount)
 
 
 #: One telephone number, as people write it; not two, and no words beside it.

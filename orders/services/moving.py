@@ -63,7 +63,7 @@ def change_status(
         )
         if used is not None:
             if used != fingerprint:
-                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+                raise IdempotencyKeyReused
             return read_order(order_id)
     if version is not None and version != order.version:
         current = {"status": order.status, "version": order.version}

@@ -35,7 +35,7 @@ def add_note(
         if written := OrderNote.objects.filter(key_hash=key_hash).first():
             # Notes never change, so the note itself says what the key was used for.
             if (written.order_id, written.text) != (order_id, text):
-                raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+                raise IdempotencyKeyReused
             return written
     return OrderNote.objects.create(
         order_id=order_id,

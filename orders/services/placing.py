@@ -218,5 +218,5 @@ def _asked(item: NewItem) -> list[int | str]:
 def _replay(fingerprint: str, order: Order, lines: list[OrderLine]) -> Placement:
     """The order that this key has placed; refused when it was placed by another request."""
     if order.fingerprint != fingerprint:
-        raise IdempotencyKeyReused(_("This idempotency key was used for another request."))
+        raise IdempotencyKeyReused
     return Placement(order, lines, replayed=True)

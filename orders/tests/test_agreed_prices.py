@@ -21,9 +21,10 @@ from customers.services import update_customer
 from erp_site import integrity
 from erp_site.core.errors import IdempotencyKeyReused, Invalid
 from erp_site.core.models import Event
+from erp_site.core.money import percent_change
 from erp_site.testing import HTMX, Api, level_of, record_counts, text_of
 from orders.forms import agreed_on
-from orders.models import Order, OrderAmendment, percent_off
+from orders.models import Order, OrderAmendment
 from orders.schemas import OrderOut
 from orders.services import (
     NewItem,
@@ -778,11 +779,12 @@ def test_the_lines_of_orders_are_exported_with_what_the_customer_pays_elsewhere(
 
 
 def test_what_was_taken_off_is_said_in_percent() -> None:
-    assert percent_off(None, D("9.50")) == 0
-    assert percent_off(D("10.00"), D("9.50")) == 5
-    assert percent_off(D("9.99"), D("8.90")) == D("10.9")
-    assert percent_off(D("10.00"), D("10.50")) == -5
-    assert [percent_off(D("20.00"), D(it)) for it in ("18.55", "21.45")] == [D("7.3"), D("-7.3")]
+    assert percent_change(D("9.50"), D("9.50")) == 0
+    assert percent_change(D("10.00"), D("9.50")) == -5
+    assert percent_change(D("9.99"), D("8.90")) == D("-10.9")
+    assert percent_change(D("10.00"), D("10.50")) == 5
+    changes = [percent_change(D("20.00"), D(it)) for it in ("18.55", "21.45")]
+    assert changes == [D("-7.3"), D("7.3")]
 
 
 def test_what_was_seen_is_compared_with_the_customers_price_not_with_the_agreed_one(

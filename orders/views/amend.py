@@ -11,7 +11,6 @@ from django.core import signing
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -20,7 +19,7 @@ from accounts.roles import Permission
 from erp_site.core.editing import OPENED, Difference, Overtaken, overtaken, remember
 from erp_site.core.errors import DomainError, StaleVersion
 from erp_site.core.events import Aggregate
-from erp_site.core.fields import grouped
+from erp_site.core.fields import grouped, grouped_amount
 from erp_site.core.htmx import is_partial
 from erp_site.core.money import to_text
 from erp_site.core.text import as_lines
@@ -169,8 +168,7 @@ class _Held(NamedTuple):
         """In words: with its price, if that is what differs."""
         if not self.pieces or self.unit_price == other.unit_price or not other.pieces:
             return grouped(self.pieces)
-        price = number_format(self.unit_price, 2, force_grouping=True)
-        return f"{grouped(self.pieces)} x R$ {price}"
+        return f"{grouped(self.pieces)} x R$ {grouped_amount(self.unit_price)}"
 
 
 _NONE: Final = _Held(0, Decimal(0))

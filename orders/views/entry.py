@@ -12,7 +12,6 @@ from django.forms import Form
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget
@@ -39,6 +38,7 @@ from erp_site.core.errors import (
     Invalid,
     NothingNamed,
 )
+from erp_site.core.fields import grouped_amount
 from erp_site.core.htmx import is_partial
 from erp_site.core.paths import record_id
 from orders import queries, services
@@ -285,9 +285,7 @@ def unlikely_prices(lines: EntryLines) -> list[str]:
     problems = []
     for line in lines.unlikely:
         line.meant = str(line.unit_cents)
-        price, usual = (
-            number_format(it, 2, force_grouping=True) for it in (line.unit_price, line.price)
-        )
+        price, usual = map(grouped_amount, (line.unit_price, line.price))
         problems.append(said % {"sku": line.sku, "price": price, "usual": usual})
     return problems[:MOST_PROBLEMS]
 

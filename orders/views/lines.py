@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from catalog.models import PriceList, Product
 from catalog.queries import as_record, find_by_codes, get_products, prices_on, shared_by
-from orders.forms import EntryLine, PastedLine, agreed_on, pasted_lines
+from erp_site.core.fields import typed_amount
+from orders.forms import EntryLine, PastedLine, agreed_on, in_cents, pasted_lines
 from orders.models import MOST_ITEMS, Order
 from orders.services import NewItem
 
@@ -77,9 +77,8 @@ class EntryLines:
         row.sku, row.name = record["sku"], record["name"]
         row.price = (item.list_price or item.unit_price) if item else record["price"]
         row.held, row.held_price = (item.quantity, item.unit_price) if item else (0, Decimal(0))
-        held = item.quantity if item else 0
-        row.available = record["available"] + held
-        is_more = (row.pieces or 0) > held
+        row.available = record["available"] + row.held
+        is_more = (row.pieces or 0) > row.held
         row.error = _("Not sold at present.") if is_more and not record["is_active"] else ""
 
     def price_by(self, price_list: PriceList | None, seller: User) -> None:
@@ -91,11 +90,11 @@ class EntryLines:
             if item is None:
                 row.price = prices.get(row.product_id, row.price)
             if item and (row.agreed is None or not seller.may_agree_on_prices):
-                row.agreed = number_format(item.unit_price, 2) if item.list_price else ""
+                row.agreed = typed_amount(item.unit_price) if item.list_price else ""
             elif row.agreed and not seller.may_agree_on_prices:
                 # What was in sight is not what it costs.
                 if seen := agreed_on(row.agreed, row.price):
-                    row.seen = str(int(seen * 100))
+                    row.seen = str(in_cents(seen))
                 row.agreed = ""
             row.agreed = row.agreed or ""
             row.agreed_price = agreed_on(row.agreed, row.price)
@@ -156,9 +155,9 @@ class EntryLines:
             if row := present.get(item.product_id):
                 row.quantity = str((row.pieces or 0) + item.quantity)
             else:
-                listed = str(int((item.list_price or item.unit_price) * 100))
+                listed = str(in_cents(item.list_price or item.unit_price))
                 row = EntryLine(item.product_id, str(item.quantity), seen=listed)
-                row.agreed = number_format(item.unit_price, 2) if item.list_price else None
+                row.agreed = typed_amount(item.unit_price) if item.list_price else None
                 self.rows.append(row)
         self.fill()
 
