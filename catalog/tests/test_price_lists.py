@@ -347,8 +347,8 @@ class TestRepricing:
         self, manager: User, listed: PriceList, make_product: Callable[..., Product],
         django_assert_num_queries: Any,
     ) -> None:  # fmt: skip
-        def reprice() -> None:
-            reprice_list(actor=manager, price_list_id=listed.pk, percent=D(100))
+        def reprice() -> Repricing:
+            return reprice_list(actor=manager, price_list_id=listed.pk, percent=D(100))
 
         with django_assert_num_queries(8):
             reprice()
@@ -357,12 +357,15 @@ class TestRepricing:
             ListedPrice(price_list=listed, product=product, price=D(1)) for product in products
         )
         with django_assert_num_queries(12):  # two of each more
-            reprice()
+            done = reprice()
         told = [len(payload["prices"]) for _type, _seq, payload, _who in facts(listed)[2:]]
         assert told == [3, MOST_PRICES, MOST_PRICES, 3]
         sequences = [sequence for _type, sequence, *_ in facts(listed)]
         assert sequences == list(range(1, 7))
         assert set(self.prices(listed).values()) == {"40.00", "0.04", "13.32", "2.00"}
+        undone = undo_repricing(actor=manager, price_list_id=listed.pk, repricing_id=done.pk)
+        assert undone.prices == 3 + 2 * MOST_PRICES  # of all its events, not of the last
+        assert set(self.prices(listed).values()) == {"20.00", "0.02", "6.66", "1.00"}
         assert inspect().breaches == {}
 
     def test_nothing_changes_if_one_price_becomes_too_large(
